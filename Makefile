@@ -1,0 +1,182 @@
+# Postern.  `make run` and `make check` are all that a newcomer needs; see README.md.
+#
+# The object list of each program is the proof of what it can reach: a program
+# contains its own folder and the libraries that it names here, nothing else.
+
+VERSION =	0.1
+PREFIX ?=	/usr/local
+SYSCONFDIR ?=	/etc
+MANDIR ?=	$(PREFIX)/share/man
+SBINDIR =	$(PREFIX)/sbin
+LIBEXECDIR =	$(PREFIX)/libexec/postern
+DESTDIR ?=
+
+CC ?=		cc
+PKG_CONFIG ?=	pkg-config
+BUILD ?=	build
+PYTHON =	/usr/bin/python3
+
+# -- what each program is made of ------------------------------------------
+
+PROGRAMS =	smtpd smtpd-session smtpd-queue smtpd-lookup smtpd-delivery \
+		smtpd-agent smtpd-control smtpctl
+
+SERVICE =	service role ipc conf base
+
+smtpd_SRC =		$(wildcard smtpd/*.c) lib/net/addr.c lib/role/watch.c
+smtpd_LIB =		ipc conf role base
+smtpd_PKG =		libevent_core libseccomp
+
+smtpd-session_SRC =	$(wildcard session/*.c) lib/net/io.c lib/net/addr.c
+smtpd-session_LIB =	mail $(SERVICE)
+smtpd-session_PKG =	libevent_core libseccomp
+
+smtpd-queue_SRC =	$(wildcard queue/*.c)
+smtpd-queue_LIB =	mail $(SERVICE)
+smtpd-queue_PKG =	libevent_core libseccomp sqlite3
+
+smtpd-lookup_SRC =	$(wildcard lookup/*.c) lib/net/addr.c
+smtpd-lookup_LIB =	mail $(SERVICE)
+smtpd-lookup_PKG =	libevent_core libseccomp libunbound
+
+smtpd-delivery_SRC =	$(filter-out delivery/agent%.c,$(wildcard delivery/*.c)) \
+			lib/net/io.c lib/net/io_tls.c lib/net/tls_client.c lib/net/addr.c
+smtpd-delivery_LIB =	mail $(SERVICE)
+smtpd-delivery_PKG =	libevent_core libseccomp libtls
+
+smtpd-agent_SRC =	$(wildcard delivery/agent*.c)
+smtpd-agent_LIB =	mail $(SERVICE)
+smtpd-agent_PKG =	libevent_core libseccomp
+
+SMTPCTL =		smtpctl.c show.c json.c command_table.c client.c
+smtpd-control_SRC =	$(filter-out $(addprefix control/,$(SMTPCTL)) control/smtpctl_%.c,$(wildcard control/*.c))
+smtpd-control_LIB =	$(SERVICE)
+smtpd-control_PKG =	libevent_core libseccomp
+
+smtpctl_SRC =		$(addprefix control/,$(SMTPCTL)) $(wildcard control/smtpctl_*.c)
+smtpctl_LIB =		ipc base
+smtpctl_PKG =		libevent_core
+
+LIBRARIES =	base ipc conf mail role service
+
+# -- flags ------------------------------------------------------------------
+
+STD =		-std=c11 -D_GNU_SOURCE -I.
+WARNINGS =	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+		-Wmissing-prototypes -Wvla
+WERROR ?=
+HARDENING =	-fPIE -fstack-protector-strong -fstack-clash-protection \
+		-ftrivial-auto-var-init=zero -D_FORTIFY_SOURCE=3
+ifneq ($(filter x86_64 i%86,$(shell uname -m)),)
+HARDENING +=	-fcf-protection=full
+endif
+LINK_HARDENING = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+OPTIMIZE ?=	-O2 -g
+PATHS =		-DVERSION='"$(VERSION)"' -DPATH_CONF='"$(SYSCONFDIR)/postern/smtpd.conf"' \
+		-DPATH_LIBEXEC='"$(LIBEXECDIR)"' -DPATH_SOCKET='"/run/postern/smtpd.sock"'
+EXTRA ?=
+SANITIZE ?=
+PKGS =		libtls libevent_core libseccomp libunbound sqlite3 libcrypt libidn2
+ALL_CFLAGS =	$(STD) $(WARNINGS) $(WERROR) $(OPTIMIZE) $(if $(SANITIZE),$(SANITIZE),$(HARDENING)) \
+		$(PATHS) $(EXTRA) $(CFLAGS)
+ALL_LDFLAGS =	$(if $(SANITIZE),$(SANITIZE),$(LINK_HARDENING)) $(LDFLAGS)
+
+# -- build ------------------------------------------------------------------
+
+BINARIES =	$(addprefix $(BUILD)/bin/,$(PROGRAMS))
+
+.PHONY: all run check asan lint fuzz bench install clean deps test-programs FORCE
+all: $(BINARIES)
+
+objects =	$(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+define library
+$(BUILD)/lib/lib$(1).a: $(call objects,$(wildcard lib/$(1)/*.c))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LIBRARIES),$(eval $(call library,$(l))))
+
+define program
+$(BUILD)/bin/$(1): $(call objects,$($(1)_SRC)) $(foreach l,$($(1)_LIB),$(BUILD)/lib/lib$(l).a)
+	@mkdir -p $$(@D)
+	$(CC) $(ALL_LDFLAGS) -o $$@ $$^ $$(shell $(PKG_CONFIG) --libs $($(1)_PKG))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# The same server with test hooks, and with sanitizers, beside the release build.
+test-programs:
+	@$(MAKE) --no-print-directory BUILD=build-test EXTRA=-DTEST_HOOKS all
+
+asan:
+	@$(MAKE) --no-print-directory BUILD=build-asan EXTRA=-DTEST_HOOKS \
+	    SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all" \
+	    OPTIMIZE="-O1 -g" all
+
+# -- unit tests: cmocka, linking the real objects ----------------------------
+
+UNIT =		$(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_LIBS =	$(foreach l,service role ipc conf mail base,$(BUILD)/lib/lib$(l).a)
+SPOOL_SRC =	$(wildcard queue/spool*.c)
+UNIT_SRC_test_spool =		$(SPOOL_SRC)
+UNIT_SRC_test_spool_faults =	$(SPOOL_SRC)
+-include tests/unit/sources.mk
+
+unit: $(UNIT)
+$(BUILD)/unit/%: tests/unit/%.c $(UNIT_LIBS) FORCE
+	@mkdir -p $(@D)
+	@$(MAKE) --no-print-directory unit-one UNIT_NAME=$* UNIT_OUT=$@
+
+unit-one: $(call objects,tests/unit/$(UNIT_NAME).c $(UNIT_SRC_$(UNIT_NAME)))
+	$(CC) $(ALL_LDFLAGS) -o $(UNIT_OUT) $^ $(UNIT_LIBS) \
+	    $(shell $(PKG_CONFIG) --libs cmocka libevent_core libseccomp sqlite3 libunbound libtls)
+
+# -- the rest -----------------------------------------------------------------
+
+deps:
+	@sh dist/install-deps.sh build
+
+run:
+	@sh dist/install-deps.sh build
+	@$(MAKE) --no-print-directory all
+	@sh dist/run.sh
+
+check:
+	@sh dist/install-deps.sh test
+	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 test-programs
+	@$(PYTHON) tests/run.py
+
+lint:
+	@sh dist/install-deps.sh test
+	@$(PYTHON) tests/lint/lint.py
+
+fuzz:
+	@sh dist/install-deps.sh test
+	@$(PYTHON) tests/fuzz/run.py
+
+bench:
+	@sh dist/install-deps.sh test
+	@$(MAKE) --no-print-directory -j2 all
+	@$(PYTHON) tests/bench/bench.py
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/postern
+	install -m 755 $(BUILD)/bin/smtpd $(BUILD)/bin/smtpctl $(DESTDIR)$(SBINDIR)/
+	install -m 755 $(filter-out %/smtpd %/smtpctl,$(BINARIES)) $(DESTDIR)$(LIBEXECDIR)/
+	test -e $(DESTDIR)$(SYSCONFDIR)/postern/smtpd.conf || \
+	    install -m 644 dist/smtpd.conf $(DESTDIR)$(SYSCONFDIR)/postern/smtpd.conf
+	for s in 5 7 8; do \
+	    install -d $(DESTDIR)$(MANDIR)/man$$s; \
+	    install -m 644 man/*.$$s $(DESTDIR)$(MANDIR)/man$$s/; \
+	done
+
+clean:
+	rm -rf build build-test build-asan build-fuzz

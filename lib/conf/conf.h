@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_CONF_CONF_H
+#define LIB_CONF_CONF_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/bug.h"
+
+/*
+ * smtpd.conf(5), parsed.  The grammar is the OpenSMTPD 7 family's; what each
+ * keyword means is in the manual page.
+ *
+ * A struct conf owns everything it points to; conf_free() ends all of it.
+ * Arrays are in file order.  A string that was not given is NULL.  Names
+ * (tables, pki, actions) were resolved by the parser: a name that is not
+ * defined is an error there, so users may look them up without a check.
+ *
+ * This library is pure: bytes in, values out.  Files are read by a callback.
+ */
+#define CONF_NAME_MAX	64	   /* octets of a table, pki, action or filter name */
+#define CONF_STRING_MAX 1024	   /* octets of any string */
+#define CONF_ERRORS_MAX 50	   /* errors kept from one run */
+#define CONF_TEXT_MAX	(4U << 20) /* octets of all files of one configuration together */
+
+enum conf_table_kind {
+	CONF_TABLE_LIST,
+	CONF_TABLE_MAP,
+	CONF_TABLE_FILE,
+	CONF_TABLE_ELSEWHERE /* in a role's part: named only, the contents are another role's */
+};
+
+struct conf_pair {
+	char *key;
+	char *value; /* NULL in a list */
+};
+
+struct conf_table {
+	char *name; /* inline tables without a name are called "dynamic:N" */
+	enum conf_table_kind kind;
+	char *path; /* CONF_TABLE_FILE */
+	struct conf_pair *pairs;
+	size_t npairs;
+};
+
+struct conf_pki {
+	char *name;
+	char *cert, *key; /* paths */
+};
+
+enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_REQUIRE, CONF_TLS_SMTPS };
+
+struct conf_listener {
+	bool socket;   /* "listen on socket": host is NULL */
+	char *host;    /* "127.0.0.1", "::1", an interface name, or a host name from /etc/hosts */
+	uint16_t port; /* 0: the kernel chooses (tests) */
+	int family;    /* AF_UNSPEC, AF_INET, AF_INET6 */
+	enum conf_tls tls;
+	bool submission; /* RFC 6409 semantics; implied by auth on a port that is not 25 */
+	bool auth, auth_optional;
+	char *auth_table, *pki, *ca, *tag, *hostname, *senders, *filter;
+	bool senders_masquerade, mask_src, no_dsn, received_auth, proxy_v2;
+};
+
+enum conf_action_kind {
+	CONF_ACTION_MAILDIR,
+	CONF_ACTION_MBOX,
+	CONF_ACTION_MDA,
+	CONF_ACTION_LMTP,
+	CONF_ACTION_RELAY,
+	CONF_ACTION_EXPAND_ONLY,
+	CONF_ACTION_FORWARD_ONLY
+};
+
+struct conf_action {
+	char *name;
+	enum conf_action_kind kind;
+	char *target; /* maildir pattern (NULL: ~/Maildir), mda command, lmtp destination */
+	bool junk, rcpt_to;
+	char *alias, *virtual, *userbase, *user, *wrapper; /* table names; user is an account */
+	int64_t ttl_s;					   /* 0: the queue's */
+	/* relay */
+	char *host; /* "smtp://[label@]host[:port]"; NULL: the recipient domain's MX */
+	char *helo, *helo_src, *src, *domain_table, *mail_from, *auth, *pki, *ca, *backup_name;
+	bool backup, tls_required, tls_no_verify, srs;
+};
+
+enum conf_test_kind {
+	CONF_TEST_FROM_ANY,
+	CONF_TEST_FROM_LOCAL,
+	CONF_TEST_FROM_SOCKET,
+	CONF_TEST_FROM_AUTH,	  /* table or NULL */
+	CONF_TEST_FROM_SRC,	  /* table of addresses and networks */
+	CONF_TEST_FROM_RDNS,	  /* table or NULL */
+	CONF_TEST_FROM_MAIL_FROM, /* table */
+	CONF_TEST_FOR_ANY,
+	CONF_TEST_FOR_LOCAL,
+	CONF_TEST_FOR_DOMAIN,  /* table */
+	CONF_TEST_FOR_RCPT_TO, /* table */
+	CONF_TEST_AUTH,	       /* table or NULL */
+	CONF_TEST_HELO,	       /* table */
+	CONF_TEST_MAIL_FROM,   /* table */
+	CONF_TEST_RCPT_TO,     /* table */
+	CONF_TEST_TAG,	       /* text */
+	CONF_TEST_TLS
+};
+
+struct conf_test {
+	enum conf_test_kind kind;
+	bool negated, regex;
+	char *arg; /* table name, or the text of a tag */
+};
+
+struct conf_rule {
+	struct conf_test *tests; /* all must hold */
+	size_t ntests;
+	char *action;	   /* NULL: reject */
+	unsigned int line; /* in its file; for explain.  A dump keeps it. */
+};
+
+/* One member a plain setting; conf/settings.h lists them with default and range. */
+struct conf_values {
+	char *hostname;	      /* the server's own name; NULL: the machine's */
+	char *spool, *socket; /* paths: the spool directory, the admin socket */
+	char *ca_file, *trust_anchor, *resolv_conf;
+	char *resolver_forward; /* "192.0.2.1@5353", several by commas; NULL: resolv.conf */
+	char *admin_group;
+	int64_t queue_ttl_s, bounce_warn_s, retry_min_s, retry_max_s;
+	uint64_t smtp_max_message_bytes, smtp_max_recipients, smtp_max_sessions,
+	    smtp_max_sessions_per_client, smtp_max_line_bytes, smtp_max_received;
+	int64_t smtp_timeout_s;
+	uint64_t session_processes; /* 0: one per core */
+	uint64_t delivery_max_connections, delivery_max_per_destination;
+	int64_t delivery_timeout_s;
+};
+
+struct conf {
+	struct conf_values values;
+	struct conf_listener *listeners;
+	size_t nlisteners;
+	struct conf_table *tables;
+	size_t ntables;
+	struct conf_pki *pkis;
+	size_t npkis;
+	struct conf_action *actions;
+	size_t nactions;
+	struct conf_rule *rules;
+	size_t nrules;
+};
+
+/* A fault in the text: where, what, and what may have been meant. */
+struct conf_error {
+	char file[256];
+	unsigned int line, column; /* from 1 */
+	char text[256];		   /* "unknown keyword 'acton', did you mean 'action'?" */
+	char source[256];	   /* the line (of a long one the part in question), printable */
+	unsigned int caret;	   /* where in source the column is, from 0 */
+	unsigned int order;	   /* the place in reading order, over all files */
+};
+
+struct conf_errors {
+	struct conf_error *list;
+	size_t n;
+	size_t more; /* further errors that were not kept */
+};
+
+/* Reads one file whole into out (at most CONF_TEXT_MAX); -1 with errno. */
+typedef int (*conf_reader)(void *arg, const char *path, struct buf *out);
+
+/*
+ * Parses path and all it includes.  NULL when there was any error: errors
+ * then tells all of them, in order.  errors is freed by conf_errors_free()
+ * in both cases.
+ */
+struct conf *
+conf_parse(const char *path, conf_reader read, void *arg, struct conf_errors *errors) WARN_UNUSED;
+struct conf *conf_parse_text(
+    const char *name, const char *text, size_t len, struct conf_errors *errors) WARN_UNUSED;
+void conf_free(struct conf *c);
+void conf_errors_free(struct conf_errors *e);
+/* file:line:column: text, the source line, and a caret under the column; 3 lines. */
+void conf_error_print(const struct conf_error *e, struct buf *out);
+
+/*
+ * The effective configuration as smtpd.conf text that parses to the same
+ * values: what smtpd -n -v shows, and how a role gets its part.  Only what
+ * any role of the mask needs is written (see settings.h); secrets never go
+ * to a role that has no business with them.
+ */
+#define CONF_FOR_PARENT	  0x01U
+#define CONF_FOR_SESSION  0x02U
+#define CONF_FOR_QUEUE	  0x04U
+#define CONF_FOR_LOOKUP	  0x08U
+#define CONF_FOR_DELIVERY 0x10U
+#define CONF_FOR_CONTROL  0x20U
+#define CONF_FOR_VAULT	  0x40U
+#define CONF_FOR_ALL	  0x7fU
+int conf_dump(const struct conf *c, unsigned int roles, struct buf *out) WARN_UNUSED;
+
+const struct conf_table *conf_table_find(const struct conf *c, const char *name);
+const struct conf_action *conf_action_find(const struct conf *c, const char *name);
+const struct conf_pki *conf_pki_find(const struct conf *c, const char *name);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_IPC_MESSAGES_H
+#define LIB_IPC_MESSAGES_H
+
+/*
+ * Every message that one Postern process may send to another, declared once.
+ * The enum, the structs, the encoder and decoder (message.c), the permission
+ * table, the links that the parent makes and postern-messages(7) are derived
+ * from these rows; there is nothing else to keep in step.
+ *
+ *   M(name, FD or NOFD, "what it is for", routes, fields)
+ *   R(FROM, TO)             a pair of roles that may use it, in that direction
+ *   F(KIND, field, BOUND)   a field; BOUND is inclusive and checked on both sides
+ *
+ * KIND   C type          BOUND
+ * U8 U16 U32 U64         largest value
+ * I64    int64_t         largest value; the smallest is its negative
+ * BOOL   bool            1
+ * STR    const char *    octets without the NUL; inner NULs are refused
+ * BYTES  struct span     octets
+ *
+ * Every message carries a request id besides ("req"): an answer echoes it.
+ * A decoded message borrows its strings and bytes from the frame: they are
+ * gone when the handler returns.
+ */
+#include "lib/base/buf.h"
+
+/*        role      word in logs, the program */
+#define ROLES(X)                                                                                   \
+	X(PARENT, "parent", "smtpd")                                                               \
+	X(SESSION, "session", "smtpd-session")                                                     \
+	X(QUEUE, "queue", "smtpd-queue")                                                           \
+	X(LOOKUP, "lookup", "smtpd-lookup")                                                        \
+	X(DELIVERY, "delivery", "smtpd-delivery")                                                  \
+	X(CONTROL, "control", "smtpd-control")                                                     \
+	X(AGENT, "agent", "smtpd-agent")                                                           \
+	X(ADMIN, "admin", "smtpctl")
+
+#define ROLE_ENUM(role, word, program) ROLE_##role,
+enum role { ROLES(ROLE_ENUM) ROLE__MAX };
+#undef ROLE_ENUM
+
+#define IPC_INSTANCES_MAX 64  /* processes of one role, at most */
+#define IPC_CHUNK_MAX 32768   /* octets of a message body in one frame */
+#define IPC_TRACE_MAX 16384   /* octets of trace headers */
+#define IPC_ADDRESS_MAX 512   /* octets of an address */
+#define IPC_NAME_MAX 256      /* octets of a host, file or other name */
+#define IPC_WORD_MAX 64	      /* octets of an action, tag or account */
+#define IPC_PATH_MAX 1024     /* octets of a path */
+#define IPC_TEXT_MAX 1024     /* octets of an answer's text */
+#define IPC_STATUS_MAX 12     /* octets of an enhanced status code */
+#define IPC_ID_MAX 0x7fffffffffULL
+#define IPC_ANY64 UINT64_MAX
+#define IPC_ANY32 UINT32_MAX
+
+/* The outcome of anything that was asked for; RETRY is for passing trouble. */
+enum ipc_outcome { IPC_OK, IPC_RETRY, IPC_FAIL, IPC_FULL, IPC_GONE, IPC_DENIED, IPC_OUTCOME__MAX };
+
+/* What a descriptor in `file` is. */
+enum ipc_file { IPC_FILE_TABLE, IPC_FILE_CA, IPC_FILE_ANCHOR, IPC_FILE_RESOLV, IPC_FILE__MAX };
+
+enum ipc_change { IPC_SCHEDULE, IPC_REMOVE, IPC_HOLD, IPC_RELEASE, IPC_CHANGE__MAX };
+enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
+
+#define R_PARENT_TO_ALL(R)                                                                         \
+	R(PARENT, SESSION)                                                                         \
+	R(PARENT, QUEUE) R(PARENT, LOOKUP) R(PARENT, DELIVERY) R(PARENT, CONTROL) R(PARENT, AGENT)
+#define R_ALL_TO_PARENT(R)                                                                         \
+	R(SESSION, PARENT)                                                                         \
+	R(QUEUE, PARENT) R(LOOKUP, PARENT) R(DELIVERY, PARENT) R(CONTROL, PARENT) R(AGENT, PARENT)
+
+/* -- life of a process -- */
+#define MESSAGES_LIFE(M, F, R)                                                                     \
+	M(enter, NOFD, "the rights of this process, from the role table", R_PARENT_TO_ALL(R),      \
+	    F(U8, role, ROLE__MAX - 1) F(U32, instance, IPC_INSTANCES_MAX - 1)                     \
+		F(U32, rights, IPC_ANY32) F(BOOL, privileged, 1) F(U32, uid, IPC_ANY32)            \
+		    F(U32, gid, IPC_ANY32) F(STR, root, IPC_PATH_MAX)                              \
+			F(U64, descriptors, IPC_ANY64) F(U64, address_space, IPC_ANY64)            \
+			    F(U64, file_bytes, IPC_ANY64) F(U64, processes, IPC_ANY64)             \
+				F(BYTES, connect_ports, 128) F(U8, landlock_floor, 255)            \
+				    F(BOOL, verbose, 1))                                           \
+	M(conf_text, NOFD, "a piece of this role's part of smtpd.conf", R_PARENT_TO_ALL(R),        \
+	    F(BYTES, text, IPC_CHUNK_MAX))                                                         \
+	M(conf_end, NOFD, "the configuration is whole: use it", R_PARENT_TO_ALL(R),                \
+	    F(U32, generation, IPC_ANY32))                                                         \
+	M(file, FD, "a file opened for this role", R_PARENT_TO_ALL(R),                             \
+	    F(U8, kind, IPC_FILE__MAX - 1) F(STR, name, IPC_NAME_MAX))                             \
+	M(lock, NOFD, "enter the sandbox now", R_PARENT_TO_ALL(R), )                               \
+	M(entered, NOFD, "what the kernel granted", R_ALL_TO_PARENT(R),                            \
+	    F(U8, landlock_abi, 255) F(BOOL, landlock_denies, 1) F(BOOL, privileges_gone, 1)       \
+		F(U32, nsyscalls, 1024) F(STR, lost, IPC_NAME_MAX))                                \
+	M(seccomp_listener, FD, "tells the parent of forbidden system calls", R_ALL_TO_PARENT(R), )  \
+	M(link, FD, "one end of a channel to another role", R_PARENT_TO_ALL(R),                    \
+	    F(U8, role, ROLE__MAX - 1) F(U32, instance, IPC_INSTANCES_MAX - 1))                    \
+	M(drain, NOFD, "take on nothing new, end what is under way, then exit",                    \
+	    R_PARENT_TO_ALL(R), F(U32, deadline_ms, 3600000))                                      \
+	M(log, NOFD, "a log line", R_ALL_TO_PARENT(R), F(U8, level, 3) F(STR, line, 2048))         \
+	M(listen, FD, "a listening socket", R(PARENT, SESSION) R(PARENT, CONTROL),                 \
+	    F(U32, index, 1024))                                                                   \
+	M(listen_clear, NOFD, "close every listening socket", R(PARENT, SESSION), )                \
+	M(pause, NOFD, "stop or go on", R(ADMIN, CONTROL) R(CONTROL, PARENT) R(PARENT, SESSION)    \
+		R(PARENT, QUEUE),                                                                  \
+	    F(U8, what, IPC_PAUSE__MAX - 1) F(BOOL, on, 1))
+
+/* -- session: may this recipient be accepted, and take this message -- */
+#define MESSAGES_MAIL(M, F, R)                                                                     \
+	M(rcpt_check, NOFD, "is this recipient acceptable", R(SESSION, LOOKUP),                    \
+	    F(STR, client, IPC_WORD_MAX) F(BOOL, local, 1) F(STR, helo, IPC_NAME_MAX)              \
+		F(STR, tag, IPC_WORD_MAX) F(STR, auth, IPC_ADDRESS_MAX) F(BOOL, tls, 1)            \
+		    F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX))                 \
+	M(rcpt_verdict, NOFD, "the reply to give, and the action when it is 250",                  \
+	    R(LOOKUP, SESSION),                                                                    \
+	    F(U16, code, 599) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_NAME_MAX)            \
+		F(STR, action, IPC_WORD_MAX) F(U32, rule_line, IPC_ANY32))                         \
+	M(mail_begin, NOFD, "a transaction reaches DATA", R(SESSION, QUEUE),                       \
+	    F(STR, sender, IPC_ADDRESS_MAX) F(STR, client, IPC_ADDRESS_MAX)                        \
+		F(U64, expect_bytes, IPC_ANY64) F(U32, flags, 0xff) F(STR, envid, 128)             \
+		    F(STR, ret, 4))                                                                \
+	M(mail_rcpt, NOFD, "one of its recipients", R(SESSION, QUEUE),                             \
+	    F(STR, address, IPC_ADDRESS_MAX) F(STR, original, IPC_ADDRESS_MAX)                     \
+		F(STR, orcpt, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX) F(U32, notify, 0xf))   \
+	M(mail_ready, NOFD, "OK and the id: send the body; FULL or RETRY: answer 4xx",             \
+	    R(QUEUE, SESSION), F(U8, outcome, IPC_OUTCOME__MAX - 1) F(U64, id, IPC_ID_MAX))        \
+	M(mail_chunk, NOFD, "the body as it arrives", R(SESSION, QUEUE),                           \
+	    F(U32, seq, 0xffffff) F(BYTES, data, IPC_CHUNK_MAX))                                   \
+	M(mail_commit, NOFD, "the body is whole: make it durable", R(SESSION, QUEUE),              \
+	    F(BYTES, trace, IPC_TRACE_MAX))                                                        \
+	M(mail_abort, NOFD, "forget the transaction", R(SESSION, QUEUE), )                         \
+	M(mail_done, NOFD, "OK only when durable; anything else: nothing was kept",                \
+	    R(QUEUE, SESSION), F(U8, outcome, IPC_OUTCOME__MAX - 1) F(U64, id, IPC_ID_MAX))
+
+/* -- queue: who is it for in the end, and out with it -- */
+#define MESSAGES_QUEUE(M, F, R)                                                                    \
+	M(expand, NOFD, "apply aliases and virtual users", R(QUEUE, LOOKUP),                       \
+	    F(STR, address, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX))                         \
+	M(expand_item, NOFD, "one final recipient", R(LOOKUP, QUEUE),                              \
+	    F(STR, address, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX)                          \
+		F(STR, user, IPC_WORD_MAX) F(STR, dest, IPC_NAME_MAX))                             \
+	M(expand_end, NOFD, "no more items", R(LOOKUP, QUEUE),                                     \
+	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX))    \
+	M(job, NOFD, "a message for some recipients of one destination", R(QUEUE, DELIVERY),       \
+	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX)    \
+		F(STR, dest, IPC_NAME_MAX) F(U32, flags, 0xff) F(U64, size_bytes, IPC_ANY64)       \
+		    F(U32, nchunks, 0xffffff) F(U32, nrcpts, 1000) F(STR, envid, 128)              \
+			F(STR, ret, 4))                                                            \
+	M(job_rcpt, NOFD, "one of the job's recipients", R(QUEUE, DELIVERY),                       \
+	    F(U64, key, IPC_ANY64) F(STR, address, IPC_ADDRESS_MAX) F(STR, user, IPC_WORD_MAX)     \
+		F(STR, orcpt, IPC_ADDRESS_MAX) F(U32, notify, 0xf))                                \
+	M(chunk_get, NOFD, "a piece of a message, please", R(DELIVERY, QUEUE),                     \
+	    F(U64, id, IPC_ID_MAX) F(U32, seq, 0xffffff))                                          \
+	M(chunk, NOFD, "a piece of a message", R(QUEUE, DELIVERY),                                 \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(BYTES, data, IPC_CHUNK_MAX))                    \
+	M(verdict, NOFD, "what became of one recipient", R(DELIVERY, QUEUE),                       \
+	    F(U64, key, IPC_ANY64) F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX)         \
+		F(STR, text, IPC_TEXT_MAX) F(STR, remote, IPC_NAME_MAX))                           \
+	M(route, NOFD, "which hosts take mail for a name", R(DELIVERY, LOOKUP),                    \
+	    F(STR, name, IPC_NAME_MAX) F(BOOL, mx, 1))                                             \
+	M(route_host, NOFD, "one address of one host, best first", R(LOOKUP, DELIVERY),            \
+	    F(STR, host, IPC_NAME_MAX) F(STR, address, IPC_WORD_MAX) F(U16, preference, 65535))    \
+	M(route_end, NOFD, "no more hosts", R(LOOKUP, DELIVERY),                                   \
+	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX))    \
+	M(user, NOFD, "is there such an account on this host", R(LOOKUP, PARENT),                  \
+	    F(STR, name, IPC_WORD_MAX))                                                            \
+	M(user_answer, NOFD, "OK, GONE or RETRY", R(PARENT, LOOKUP),                               \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1))
+
+/* -- local delivery -- */
+#define MESSAGES_AGENT(M, F, R)                                                                    \
+	M(agent_start, NOFD, "run a delivery agent for an account", R(DELIVERY, PARENT),           \
+	    F(STR, action, IPC_WORD_MAX) F(STR, user, IPC_WORD_MAX) F(STR, path, IPC_PATH_MAX))    \
+	M(agent_started, FD, "a channel to it", R(PARENT, DELIVERY), )                             \
+	M(agent_refused, NOFD, "none can be run", R(PARENT, DELIVERY),                             \
+	    F(U8, outcome, IPC_FAIL) F(STR, text, IPC_TEXT_MAX))                                   \
+	M(mailbox, FD, "the directory below which the mailbox lies", R(PARENT, AGENT),             \
+	    F(STR, path, IPC_PATH_MAX))                                                            \
+	M(put, NOFD, "a message for the mailbox", R(DELIVERY, AGENT),                              \
+	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX)   \
+		F(U64, size_bytes, IPC_ANY64))                                                     \
+	M(put_chunk, NOFD, "its body in order, trace headers first", R(DELIVERY, AGENT),           \
+	    F(BYTES, data, IPC_CHUNK_MAX))                                                         \
+	M(put_end, NOFD, "whole (or, not ok, forget it)", R(DELIVERY, AGENT), F(BOOL, ok, 1))      \
+	M(put_verdict, NOFD, "OK only when durable in the mailbox", R(AGENT, DELIVERY),            \
+	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX))
+
+/* -- the admin -- */
+#define R_ADMIN_TO_QUEUE(R) R(ADMIN, CONTROL) R(CONTROL, QUEUE)
+#define R_QUEUE_TO_ADMIN(R) R(QUEUE, CONTROL) R(CONTROL, ADMIN)
+#define R_CONTROL_TO_ALL(R)                                                                        \
+	R(CONTROL, PARENT)                                                                         \
+	R(CONTROL, SESSION) R(CONTROL, QUEUE) R(CONTROL, LOOKUP) R(CONTROL, DELIVERY)
+#define R_ALL_TO_CONTROL(R)                                                                        \
+	R(PARENT, CONTROL)                                                                         \
+	R(SESSION, CONTROL) R(QUEUE, CONTROL) R(LOOKUP, CONTROL) R(DELIVERY, CONTROL)
+
+#define MESSAGES_ADMIN(M, F, R)                                                                    \
+	M(list, NOFD, "a page of the queue, ids above after", R_ADMIN_TO_QUEUE(R),                 \
+	    F(U64, after, IPC_ID_MAX) F(U32, limit, 100))                                          \
+	M(get, NOFD, "one message, recipients included", R_ADMIN_TO_QUEUE(R),                      \
+	    F(U64, id, IPC_ID_MAX))                                                                \
+	M(list_message, NOFD, "a message of a page", R_QUEUE_TO_ADMIN(R),                          \
+	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, client, IPC_ADDRESS_MAX) \
+		F(I64, received_s, INT64_MAX) F(I64, expires_s, INT64_MAX)                         \
+		    F(U64, size_bytes, IPC_ANY64) F(U32, flags, 0xff) F(U32, nchunks, 0xffffff))   \
+	M(list_rcpt, NOFD, "a recipient of the message before it", R_QUEUE_TO_ADMIN(R),            \
+	    F(U64, key, IPC_ANY64) F(STR, address, IPC_ADDRESS_MAX)                                \
+		F(STR, original, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX)                     \
+		    F(STR, dest, IPC_NAME_MAX) F(U8, state, 15) F(BOOL, working, 1)                \
+			F(I64, due_s, INT64_MAX) F(U32, attempts, IPC_ANY32)                       \
+			    F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX)              \
+				F(STR, remote, IPC_NAME_MAX))                                      \
+	M(list_end, NOFD, "the page is over", R_QUEUE_TO_ADMIN(R),                                 \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(BOOL, more, 1))                                 \
+	M(read, NOFD, "a piece of a message's text", R_ADMIN_TO_QUEUE(R),                          \
+	    F(U64, id, IPC_ID_MAX) F(U32, seq, 0xffffff))                                          \
+	M(read_data, NOFD, "a piece of a message's text", R_QUEUE_TO_ADMIN(R),                     \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(BYTES, data, IPC_CHUNK_MAX))                    \
+	M(change, NOFD, "schedule, remove, hold, release; id 0: all", R_ADMIN_TO_QUEUE(R),         \
+	    F(U8, what, IPC_CHANGE__MAX - 1) F(U64, id, IPC_ID_MAX))                               \
+	M(done, NOFD, "an admin's request is carried out, or not",                                 \
+	    R(QUEUE, CONTROL) R(PARENT, CONTROL) R(CONTROL, ADMIN),                                \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_TEXT_MAX))                       \
+	M(stats, NOFD, "your counters, please", R(ADMIN, CONTROL) R_CONTROL_TO_ALL(R), )           \
+	M(stats_row, NOFD, "one counter", R(CONTROL, ADMIN) R_ALL_TO_CONTROL(R),                   \
+	    F(STR, name, IPC_WORD_MAX) F(U64, value, IPC_ANY64))                                   \
+	M(stats_end, NOFD, "no more counters", R(CONTROL, ADMIN) R_ALL_TO_CONTROL(R), )            \
+	M(procs, NOFD, "every process, declared and actual", R(ADMIN, CONTROL) R(CONTROL, PARENT), ) \
+	M(procs_row, NOFD, "one process", R(PARENT, CONTROL) R(CONTROL, ADMIN),                    \
+	    F(STR, role, IPC_WORD_MAX) F(U32, instance, IPC_ANY32) F(U32, pid, IPC_ANY32)          \
+		F(I64, uptime_s, INT64_MAX) F(U32, restarts, IPC_ANY32)                            \
+		    F(U64, rss_bytes, IPC_ANY64) F(STR, declared, IPC_TEXT_MAX)                    \
+			F(STR, actual, IPC_TEXT_MAX) F(STR, weaker, IPC_TEXT_MAX))                 \
+	M(procs_end, NOFD, "no more processes", R(PARENT, CONTROL) R(CONTROL, ADMIN),              \
+	    F(STR, version, IPC_WORD_MAX) F(BOOL, privileged, 1) F(BOOL, smtp_paused, 1)           \
+		F(BOOL, delivery_paused, 1) F(I64, uptime_s, INT64_MAX) F(U32, generation, IPC_ANY32))
+
+/* -- the test build only: make a process attempt what it must not do -- */
+#ifdef TEST_HOOKS
+#define MESSAGES_TEST(M, F, R)                                                                     \
+	M(probe, NOFD, "attempt act n in a role; ask for its name with run 0",                     \
+	    R(ADMIN, CONTROL) R(CONTROL, PARENT) R_PARENT_TO_ALL(R),                               \
+	    F(U8, role, ROLE__MAX - 1) F(U32, act, 1000) F(BOOL, run, 1))                          \
+	M(probe_result, NOFD, "survived, or the errno that refused it",                            \
+	    R_ALL_TO_PARENT(R) R(PARENT, CONTROL) R(CONTROL, ADMIN),                               \
+	    F(BOOL, survived, 1) F(BOOL, allowed, 1) F(U32, error, 4095)                           \
+		F(STR, name, IPC_NAME_MAX))
+#else
+#define MESSAGES_TEST(M, F, R)
+#endif
+
+#define MESSAGES(M, F, R)                                                                          \
+	MESSAGES_LIFE(M, F, R)                                                                     \
+	MESSAGES_MAIL(M, F, R)                                                                     \
+	MESSAGES_QUEUE(M, F, R)                                                                    \
+	MESSAGES_AGENT(M, F, R)                                                                    \
+	MESSAGES_ADMIN(M, F, R)                                                                    \
+	MESSAGES_TEST(M, F, R)
+
+#endif

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Streams to strangers.
+ *
+ * Invariants: what is buffered in either direction stays under the owner's
+ * limits; a stream has exactly one on_end; nothing is called after io_free().
+ * No error of a socket is fatal.
+ */
+#include "lib/net/io.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/net/io_private.h"
+
+#define IO_READ_SIZE 16384
+#define IO_LIMIT (64U << 10)
+#define IO_KEEP 1024 /* an empty buffer up to this size stays allocated */
+
+struct io { /* owned by a session, or a client connection */
+	int fd;
+	const struct io_callbacks *callbacks;
+	void *arg;
+	const struct io_transport *transport;
+	struct tls *tls;
+	struct event *readable, *writable;
+	struct buf in, out;
+	int64_t timeout_ms;
+	size_t line_len; /* of the line handed out by io_line(), CRLF included */
+	size_t scanned;	 /* octets of in known to hold no CRLF */
+	int error;
+	unsigned int depth, corked;
+	bool freed, ended, paused, connecting, handshaking, armed_read, armed_write;
+};
+
+static ssize_t
+plain_read(struct io *io, void *p, size_t n, short *want)
+{
+	*want = EV_READ;
+	return recv(io->fd, p, n, MSG_DONTWAIT);
+}
+
+static ssize_t
+plain_write(struct io *io, const void *p, size_t n, short *want)
+{
+	*want = EV_WRITE;
+	return send(io->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static const struct io_transport plain = {plain_read, plain_write, NULL, NULL};
+
+/* -- events: armed only when the wish changed, for each change is a system call -- */
+
+static void
+io_arm(struct io *io, bool want_read, bool want_write)
+{
+	struct timeval tv = {io->timeout_ms / 1000, (io->timeout_ms % 1000) * 1000};
+	struct timeval *timeout = io->timeout_ms > 0 ? &tv : NULL;
+
+	if (want_read && !io->armed_read)
+		(void)event_add(io->readable, timeout);
+	else if (!want_read && io->armed_read)
+		(void)event_del(io->readable);
+	if (want_write && !io->armed_write)
+		(void)event_add(io->writable, timeout);
+	else if (!want_write && io->armed_write)
+		(void)event_del(io->writable);
+	io->armed_read = want_read;
+	io->armed_write = want_write;
+}
+
+static void
+io_want(struct io *io)
+{
+	if (io->freed || io->ended)
+		return;
+	if (io->connecting)
+		io_arm(io, false, true);
+	else if (!io->handshaking)
+		io_arm(io, !io->paused, io->out.len > 0 && !io->corked);
+}
+
+static void
+io_destroy(struct io *io)
+{
+	if (io->transport->close != NULL)
+		io->transport->close(io);
+	event_free(io->readable);
+	event_free(io->writable);
+	buf_free(&io->in);
+	buf_free(&io->out);
+	(void)close(io->fd);
+	free(io);
+}
+
+void
+io_free(struct io *io)
+{
+	if (io == NULL || io->freed)
+		return;
+	io->freed = true;
+	io_arm(io, false, false);
+	if (io->depth == 0)
+		io_destroy(io);
+}
+
+static void
+io_leave(struct io *io)
+{
+	if (--io->depth == 0 && io->freed)
+		io_destroy(io);
+}
+
+static void
+io_finish(struct io *io, enum io_end why, int error)
+{
+	if (io->ended || io->freed)
+		return;
+	io_arm(io, false, false);
+	io->ended = true;
+	io->error = error;
+	io->callbacks->on_end(io->arg, io, why);
+}
+
+/* -- out -- */
+
+static void
+io_send(struct io *io)
+{
+	short want;
+	ssize_t n;
+	bool had = io->out.len > 0;
+
+	while (io->out.len > 0 && !io->ended) {
+		n = io->transport->write(io, buf_head(&io->out), io->out.len, &want);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN)
+			break;
+		if (n == -1) {
+			/* The reading side tells the owner, after what the peer still said. */
+			io->error = errno;
+			buf_free(&io->out);
+			return;
+		}
+		buf_consume(&io->out, (size_t)n);
+	}
+	if (io->out.len == 0 && io->out.cap > IO_KEEP)
+		buf_free(&io->out);
+	if (had && io->out.len == 0 && io->callbacks->on_drained != NULL && !io->ended)
+		io->callbacks->on_drained(io->arg, io);
+}
+
+int
+io_write(struct io *io, const void *data, size_t len)
+{
+	if (io->ended || io->freed)
+		return 0;
+	if (buf_append(&io->out, data, len) == -1)
+		return -1;
+	if (!io->corked && !io->connecting && !io->handshaking && !io->armed_write &&
+	    io->depth == 0) {
+		io->depth++;
+		io_send(io);
+		io_want(io);
+		io_leave(io);
+	}
+	return 0;
+}
+
+int
+io_write_str(struct io *io, const char *s)
+{
+	return io_write(io, s, strlen(s));
+}
+
+void
+io_cork(struct io *io)
+{
+	io->corked++;
+}
+
+void
+io_uncork(struct io *io)
+{
+	if (--io->corked > 0 || io->depth > 0 || io->connecting || io->handshaking)
+		return;
+	io->depth++;
+	io_send(io);
+	io_want(io);
+	io_leave(io);
+}
+
+size_t
+io_unsent(const struct io *io)
+{
+	return io->out.len;
+}
+
+/* -- in -- */
+
+/* True when something was read. */
+static bool
+io_receive(struct io *io)
+{
+	size_t room = io->in.max - io->in.len, n_want = IO_READ_SIZE;
+	uint8_t space[IO_READ_SIZE];
+	short want;
+	ssize_t n;
+
+	if (n_want > room)
+		n_want = room;
+	if (n_want == 0)
+		return false;
+	n = io->transport->read(io, space, n_want, &want);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		io_finish(io, n == 0 ? IO_CLOSED : io->tls != NULL ? IO_TLS_FAILED : IO_ERROR,
+		    n == 0 ? 0 : errno);
+		return false;
+	}
+	if (buf_append(&io->in, space, (size_t)n) == -1) {
+		io_finish(io, IO_ERROR, ENOMEM);
+		return false;
+	}
+	return true;
+}
+
+static void
+io_handshake(struct io *io)
+{
+	short want = 0;
+	int rc;
+
+	do {
+		rc = io->transport->handshake(io, &want);
+	} while (rc == -1 && errno == EINTR);
+	if (rc == -1 && errno == EAGAIN) {
+		io_arm(io, want == EV_READ, want == EV_WRITE);
+		return;
+	}
+	if (rc == -1) {
+		io_finish(io, IO_TLS_FAILED, errno);
+		return;
+	}
+	io->handshaking = false;
+	if (io->callbacks->on_ready != NULL)
+		io->callbacks->on_ready(io->arg, io);
+}
+
+static void
+io_connected(struct io *io)
+{
+	socklen_t len = sizeof(io->error);
+
+	if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &io->error, &len) == -1)
+		io->error = errno;
+	if (io->error != 0) {
+		io_finish(io, IO_ERROR, io->error);
+		return;
+	}
+	io->connecting = false;
+	if (io->callbacks->on_ready != NULL)
+		io->callbacks->on_ready(io->arg, io);
+}
+
+static void
+io_progress(struct io *io, short what)
+{
+	if (io->connecting)
+		io_connected(io);
+	else if (io->handshaking)
+		io_handshake(io);
+	else if ((what & EV_READ) && !io->paused && io_receive(io))
+		io->callbacks->on_input(io->arg, io);
+	if (!io->freed && !io->ended && !io->corked && !io->connecting && !io->handshaking)
+		io_send(io);
+}
+
+static void
+on_event(evutil_socket_t sock, short what, void *arg)
+{
+	struct io *io = arg;
+
+	(void)sock;
+	io->depth++;
+	if (what & EV_WRITE)
+		io->armed_write = false; /* not persistent */
+	if (what & EV_TIMEOUT)
+		io_finish(io, IO_TIMEOUT, ETIMEDOUT);
+	else
+		io_progress(io, what);
+	if (!io->freed && io->in.len == 0)
+		buf_free(&io->in);
+	io_want(io);
+	io_leave(io);
+}
+
+struct buf *
+io_input(struct io *io)
+{
+	return &io->in;
+}
+
+int
+io_line(struct io *io, size_t max, const char **line, size_t *len)
+{
+	const uint8_t *start = buf_head(&io->in), *lf;
+	size_t from = io->scanned, limit = io->in.len < max ? io->in.len : max;
+
+	if (from > limit)
+		from = limit;
+	while (from < limit && (lf = memchr(start + from, '\n', limit - from)) != NULL) {
+		size_t at = (size_t)(lf - start);
+
+		if (at > 0 && start[at - 1] == '\r') {
+			*line = (const char *)start;
+			*len = at - 1;
+			io->line_len = at + 1;
+			return 1;
+		}
+		from = at + 1;
+	}
+	io->scanned = limit;
+	return io->in.len >= max ? -1 : 0;
+}
+
+void
+io_line_done(struct io *io)
+{
+	buf_consume(&io->in, io->line_len);
+	io->line_len = io->scanned = 0;
+}
+
+void
+io_pause_input(struct io *io, bool paused)
+{
+	io->paused = paused;
+	if (io->depth == 0)
+		io_want(io);
+}
+
+/* -- life -- */
+
+struct io *
+io_create(struct event_base *base, int fd, const struct io_callbacks *callbacks, void *arg)
+{
+	struct io *io;
+
+	if ((io = calloc(1, sizeof(*io))) == NULL)
+		return NULL;
+	io->fd = fd;
+	io->callbacks = callbacks;
+	io->arg = arg;
+	io->transport = &plain;
+	buf_init(&io->in, IO_LIMIT);
+	buf_init(&io->out, IO_LIMIT);
+	io->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_event, io);
+	io->writable = event_new(base, fd, EV_WRITE, on_event, io);
+	if (io->readable == NULL || io->writable == NULL) {
+		if (io->readable != NULL)
+			event_free(io->readable);
+		if (io->writable != NULL)
+			event_free(io->writable);
+		free(io);
+		errno = ENOMEM;
+		return NULL;
+	}
+	io_want(io);
+	return io;
+}
+
+void
+io_set_limits(struct io *io, size_t input_max, size_t output_max)
+{
+	io->in.max = input_max;
+	io->out.max = output_max;
+}
+
+void
+io_wait_connected(struct io *io)
+{
+	io->connecting = true;
+	io_want(io);
+}
+
+/* EV_PERSIST restarts the interval at each event, which is what progress means. */
+void
+io_set_timeout(struct io *io, int64_t ms)
+{
+	bool reading = io->armed_read, writing = io->armed_write;
+
+	if (ms == io->timeout_ms)
+		return;
+	io->timeout_ms = ms;
+	if (!io->freed && (reading || writing)) {
+		io->armed_read = io->armed_write = false;
+		io_arm(io, reading, writing);
+	}
+}
+
+void
+io_set_transport(struct io *io, const struct io_transport *transport, struct tls *tls)
+{
+	io->transport = transport;
+	io->tls = tls;
+	io->handshaking = transport->handshake != NULL;
+	if (io->handshaking) {
+		io->depth++;
+		io_handshake(io);
+		io_want(io);
+		io_leave(io);
+	}
+}
+
+struct tls *
+io_tls(const struct io *io)
+{
+	return io->tls;
+}
+
+int
+io_error(const struct io *io)
+{
+	return io->error;
+}
+
+int
+io_fd(const struct io *io)
+{
+	return io->fd;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_SERVICE_SERVICE_PRIVATE_H
+#define LIB_SERVICE_SERVICE_PRIVATE_H
+
+#include "lib/role/role.h"
+#include "lib/service/service.h"
+
+struct event;
+
+/* The inside of a struct service, for the files of this folder alone. */
+struct service {
+	const struct service_program *program;
+	void *ctx;
+	struct event_base *base;
+	struct event *tick;
+	struct channel *parent;
+	struct channel *peers[ROLE__MAX][IPC_INSTANCES_MAX];
+	struct channel *pending[ROLE__MAX * IPC_INSTANCES_MAX]; /* have something to flush */
+	size_t npending;
+	struct channel_rules rules;
+	channel_handler handlers[MSG__MAX];
+	struct asks *asks;
+	struct conf *conf;
+	struct buf conf_text;
+	struct role_rights rights;
+	char *root;
+	uint32_t instance, lost_lines;
+	int64_t now_ms, now_s;
+	bool begun, draining, stopping, in_log;
+};
+
+struct stats_answer {
+	struct channel *ch;
+	uint32_t req;
+};
+
+#ifdef TEST_HOOKS
+void service_on_probe(void *ctx, struct channel *parent, const union message *msg, int fd);
+#endif
+
+#endif

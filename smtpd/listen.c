@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Ports and the admin socket: bound here, with root's right to low ports, and
+ * handed to the processes that accept on them.
+ *
+ * A reload keeps every port that is still wanted open without a gap.
+ */
+#include "smtpd/smtpd.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/net/addr.h"
+
+#define LISTENING_MAX 256
+#define BACKLOG 1024
+#define HOSTS_MAX 16
+
+/* -- what a "listen on" means: one address, an interface's, or a name's -- */
+
+struct hosts {
+	struct addr list[HOSTS_MAX];
+	size_t n;
+};
+
+static void
+hosts_add(struct hosts *h, const struct sockaddr *sa, uint16_t port, int family)
+{
+	struct addr *a = &h->list[h->n];
+
+	if (h->n == HOSTS_MAX || (family != AF_UNSPEC && sa->sa_family != family))
+		return;
+	memset(a, 0, sizeof(*a));
+	if (sa->sa_family == AF_INET) {
+		a->len = sizeof(struct sockaddr_in);
+		memcpy(&a->ss, sa, a->len);
+		((struct sockaddr_in *)&a->ss)->sin_port = htons(port);
+	} else if (sa->sa_family == AF_INET6) {
+		a->len = sizeof(struct sockaddr_in6);
+		memcpy(&a->ss, sa, a->len);
+		((struct sockaddr_in6 *)&a->ss)->sin6_port = htons(port);
+	} else
+		return;
+	h->n++;
+}
+
+static void
+hosts_of_interface(struct hosts *h, const struct conf_listener *l)
+{
+	struct ifaddrs *all, *i;
+
+	if (getifaddrs(&all) == -1)
+		return;
+	for (i = all; i != NULL; i = i->ifa_next)
+		if (i->ifa_addr != NULL && strcmp(i->ifa_name, l->host) == 0)
+			hosts_add(h, i->ifa_addr, l->port, l->family);
+	freeifaddrs(all);
+}
+
+static void
+hosts_of_name(struct hosts *h, const struct conf_listener *l)
+{
+	struct addrinfo hints = {.ai_family = l->family, .ai_socktype = SOCK_STREAM}, *all, *i;
+
+	if (getaddrinfo(l->host, NULL, &hints, &all) != 0)
+		return;
+	for (i = all; i != NULL; i = i->ai_next)
+		hosts_add(h, i->ai_addr, l->port, l->family);
+	freeaddrinfo(all);
+}
+
+static void
+hosts_find(struct hosts *h, const struct conf_listener *l)
+{
+	struct addr a;
+
+	h->n = 0;
+	if (addr_parse(l->host, l->port, &a) == 0)
+		hosts_add(h, (const struct sockaddr *)&a.ss, l->port, l->family);
+	else if (strcmp(l->host, "socket") != 0)
+		hosts_of_interface(h, l);
+	if (h->n == 0 && strcmp(l->host, "socket") != 0)
+		hosts_of_name(h, l);
+}
+
+/* -- sockets -- */
+
+static int
+open_port(const struct addr *a)
+{
+	const int on = 1;
+	int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd == -1)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
+	    (a->ss.ss_family == AF_INET6 &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == -1) ||
+	    bind(fd, (const struct sockaddr *)&a->ss, a->len) == -1 || listen(fd, BACKLOG) == -1) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static struct listening *
+find_open(struct smtpd *d, const char *host, uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < d->nlistening; i++)
+		if (!d->listening[i].wanted && d->listening[i].port == port &&
+		    strcmp(d->listening[i].host, host) == 0)
+			return &d->listening[i];
+	return NULL;
+}
+
+static void
+log_listening(const struct listening *l)
+{
+	struct addr a = {.len = sizeof(a.ss)};
+
+	if (getsockname(l->fd, (struct sockaddr *)&a.ss, &a.len) == -1)
+		return;
+	log_info("event=listening address=%s port=%u listener=%u", l->host, addr_port(&a), l->index);
+}
+
+static int
+want_port(struct smtpd *d, const struct addr *a, uint32_t index)
+{
+	char host[ADDR_TEXT_MAX];
+	struct listening *l;
+	int fd;
+
+	addr_format(a, host);
+	if ((l = find_open(d, host, addr_port(a))) == NULL) {
+		if (d->nlistening == LISTENING_MAX || (fd = open_port(a)) == -1) {
+			log_warn("event=listen-failed address=%s port=%u error=\"%s\"", host,
+			    addr_port(a), strerror(errno));
+			return -1;
+		}
+		l = &d->listening[d->nlistening++];
+		*l = (struct listening){.port = addr_port(a), .fd = fd, .index = index};
+		str_cut(l->host, sizeof(l->host), host);
+		log_listening(l);
+	}
+	l->index = index;
+	l->wanted = true;
+	return 0;
+}
+
+static void
+close_unwanted(struct smtpd *d)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < d->nlistening; i++)
+		if (d->listening[i].wanted)
+			d->listening[kept++] = d->listening[i];
+		else
+			(void)close(d->listening[i].fd);
+	d->nlistening = kept;
+}
+
+int
+listen_open(struct smtpd *d)
+{
+	struct hosts hosts;
+	int failed = 0;
+	size_t i, j;
+
+	if (d->listening == NULL &&
+	    (d->listening = calloc(LISTENING_MAX, sizeof(*d->listening))) == NULL)
+		return -1;
+	for (i = 0; i < d->nlistening; i++)
+		d->listening[i].wanted = false;
+	for (i = 0; i < d->conf->nlisteners; i++) {
+		hosts_find(&hosts, &d->conf->listeners[i]);
+		if (hosts.n == 0 && strcmp(d->conf->listeners[i].host, "socket") != 0) {
+			log_warn("event=listen-failed host=%s error=\"no such address, interface or name\"",
+			    d->conf->listeners[i].host);
+			failed = -1;
+		}
+		for (j = 0; j < hosts.n; j++)
+			if (want_port(d, &hosts.list[j], (uint32_t)i) == -1)
+				failed = -1;
+	}
+	close_unwanted(d);
+	return failed;
+}
+
+/* -- the admin socket: 0660, the server's own and the control group's -- */
+
+static int
+give_to_group(const struct smtpd *d, const char *path)
+{
+	const char *name = d->conf->values.admin_group;
+	struct group *gr;
+
+	if (!d->privileged || name == NULL)
+		return 0;
+	if ((gr = getgrnam(name)) == NULL) {
+		log_warn("event=no-such-group group=%s use=\"smtpctl works for root alone\"", name);
+		return 0;
+	}
+	return lchown(path, 0, gr->gr_gid);
+}
+
+int
+listen_open_admin(struct smtpd *d)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	mode_t old;
+	int fd = -1;
+
+	if (str_copy(sun.sun_path, sizeof(sun.sun_path), d->conf->values.socket) == -1)
+		goto fail;
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
+		goto fail;
+	/* A living server answers: don't take its socket away. */
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 || errno == EAGAIN) {
+		errno = EADDRINUSE;
+		goto fail;
+	}
+	(void)close(fd);
+	if (unlink(sun.sun_path) == -1 && errno != ENOENT)
+		goto fail_closed;
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
+		goto fail_closed;
+	old = umask(0117);
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
+		(void)umask(old);
+		goto fail;
+	}
+	(void)umask(old);
+	if (give_to_group(d, sun.sun_path) == -1 || listen(fd, BACKLOG) == -1)
+		goto fail;
+	d->admin_fd = fd;
+	return 0;
+fail:
+	if (fd != -1)
+		(void)close(fd);
+fail_closed:
+	log_warn("event=admin-socket-failed path=\"%s\" error=\"%s\"", d->conf->values.socket,
+	    strerror(errno));
+	return -1;
+}
+
+/* -- to the processes that accept -- */
+
+static void
+send_copy(struct child *c, int fd, uint32_t index)
+{
+	struct msg_listen m = {.index = index};
+	int copy = dup(fd);
+
+	if (copy == -1 || channel_send_fd(c->ch, MSG_listen, &m, copy) == -1)
+		log_warn("event=listener-not-passed process=%s", child_name(c));
+}
+
+void
+listen_send(struct smtpd *d, struct child *c)
+{
+	static const struct msg_listen_clear clear;
+	size_t i;
+
+	if (c->row->role == ROLE_CONTROL && d->admin_fd != -1)
+		send_copy(c, d->admin_fd, 0);
+	if (c->row->role != ROLE_SESSION)
+		return;
+	(void)channel_send(c->ch, MSG_listen_clear, &clear);
+	for (i = 0; i < d->nlistening; i++)
+		send_copy(c, d->listening[i].fd, d->listening[i].index);
+}
+
+void
+listen_close(struct smtpd *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->nlistening; i++)
+		(void)close(d->listening[i].fd);
+	d->nlistening = 0;
+}

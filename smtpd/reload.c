@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading smtpd.conf, at start and on SIGHUP.
+ *
+ * Invariant: the configuration in use is always one that was checked whole; a
+ * wrong file changes nothing but the log.
+ */
+#include "smtpd/smtpd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+
+static int
+read_file(void *arg, const char *path, struct buf *out)
+{
+	int fd, error, rc = -1;
+	struct stat st;
+	uint8_t *p;
+	ssize_t n;
+
+	(void)arg;
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) == -1)
+		return -1;
+	if (fstat(fd, &st) == -1)
+		goto out;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		goto out;
+	}
+	for (;;) {
+		if ((p = buf_reserve(out, 4096)) == NULL)
+			goto out;
+		if ((n = read(fd, p, 4096)) <= 0)
+			break;
+		buf_commit(out, (size_t)n);
+	}
+	rc = n == 0 ? 0 : -1;
+out:
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	return rc;
+}
+
+static void
+print_errors(const struct conf_errors *errors)
+{
+	struct buf text;
+	size_t i;
+
+	for (i = 0; i < errors->n; i++) {
+		buf_init(&text, 4096);
+		conf_error_print(&errors->list[i], &text);
+		/* On a terminal the caret helps; in a log, one line does. */
+		if (isatty(STDERR_FILENO))
+			(void)fprintf(stderr, "%.*s", (int)text.len, (const char *)buf_head(&text));
+		else
+			log_warn("%s:%u:%u: %s", errors->list[i].file, errors->list[i].line,
+			    errors->list[i].column, errors->list[i].text);
+		buf_free(&text);
+	}
+	if (errors->more > 0)
+		log_warn("and %zu more errors", errors->more);
+}
+
+struct conf *
+conf_load(const char *path)
+{
+	struct conf_errors errors;
+	struct conf *conf = conf_parse(path, read_file, NULL, &errors);
+
+	if (conf == NULL)
+		print_errors(&errors);
+	conf_errors_free(&errors);
+	return conf;
+}
+
+/* Rights can't grow in a living process: where the ports changed, a fresh one takes over. */
+static bool
+ports_changed(const struct child *c)
+{
+	uint16_t ports[ROLE_PORTS_MAX];
+	size_t n = slice_ports(c->smtpd, c->row->ports, ports, ROLE_PORTS_MAX);
+
+	return n != c->rights.nconnect_ports ||
+	    memcmp(ports, c->rights.connect_ports, n * sizeof(ports[0])) != 0;
+}
+
+static void
+reload_child(struct child *c)
+{
+	if (c->ch == NULL || c->draining || c->row->on_demand)
+		return;
+	if (ports_changed(c)) {
+		supervise_restart(c, "other ports to connect to");
+		return;
+	}
+	if (slice_send(c) == -1)
+		log_warn("event=reload-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
+	if (c->row->role == ROLE_SESSION)
+		listen_send(c->smtpd, c);
+}
+
+/* What is fixed for the life of the server stays as it was, and is said. */
+static bool
+needs_restart(const struct conf *old, const struct conf *fresh)
+{
+	return strcmp(old->values.spool, fresh->values.spool) != 0 ||
+	    strcmp(old->values.socket, fresh->values.socket) != 0;
+}
+
+void
+reload(struct smtpd *d)
+{
+	struct conf *fresh = conf_load(d->conf_path);
+	struct child *c;
+
+	if (fresh == NULL) {
+		log_warn("event=reload-refused file=\"%s\" kept=\"the configuration in use\"",
+		    d->conf_path);
+		return;
+	}
+	if (needs_restart(d->conf, fresh)) {
+		log_warn("event=reload-refused why=\"the spool directory and the admin socket "
+			 "change with a restart only\"");
+		conf_free(fresh);
+		return;
+	}
+	conf_free(d->conf);
+	d->conf = fresh;
+	d->generation++;
+	if (listen_open(d) == -1)
+		log_warn("event=reload note=\"some ports could not be opened\"");
+	TAILQ_FOREACH (c, &d->children, entry)
+		reload_child(c);
+	log_info("event=reloaded generation=%u", d->generation);
+}

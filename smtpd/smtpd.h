@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SMTPD_SMTPD_H
+#define SMTPD_SMTPD_H
+
+#include <sys/types.h>
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "lib/conf/conf.h"
+#include "lib/ipc/channel.h"
+#include "smtpd/roles.h"
+
+/*
+ * The parent: everything it knows, and who of its files does what.
+ *
+ *   main.c        options, signals, the loop
+ *   roles.c       the role table
+ *   privileges.c  what root keeps, and gives away at start
+ *   spawn.c       starts a process in its role and hands it what is its
+ *   supervise.c   deaths, restarts with back-off, drain
+ *   slice.c       the part of smtpd.conf, and the files, of each role
+ *   listen.c      opens ports and the admin socket
+ *   reload.c      reads smtpd.conf; SIGHUP
+ *   runas.c       delivery agents as their users; accounts
+ *   proc.c        what the kernel says of each process
+ *   dispatch.c    what the children may ask for
+ *   check.c       smtpd -n
+ */
+struct event;
+struct event_base;
+struct smtpd;
+
+struct child { /* owned by the list in struct smtpd, until it is reaped */
+	TAILQ_ENTRY(child) entry;
+	struct smtpd *smtpd;
+	const struct role_row *row;
+	uint32_t instance;
+	pid_t pid; /* 0: waiting to be started again */
+	struct channel *ch;
+	uid_t uid;
+	gid_t gid;
+	struct role_rights rights; /* as declared to it */
+	struct msg_entered entered; /* as it reported */
+	bool has_entered, draining;
+	char lost[IPC_NAME_MAX + 1];
+	int listener_fd; /* seccomp notifications, -1: none */
+	struct event *listener;
+	struct event *retry; /* starts it again */
+	int64_t started_ms;
+	uint32_t restarts, fast_deaths;
+	char user[IPC_WORD_MAX + 1]; /* agents: for whom */
+};
+
+struct listening { /* an open port; owned by the array in struct smtpd */
+	char host[256];
+	uint16_t port;
+	int fd;
+	uint32_t index; /* of the listener in smtpd.conf */
+	bool wanted;
+};
+
+TAILQ_HEAD(children, child);
+
+struct smtpd {
+	struct event_base *base;
+	struct conf *conf;
+	uint32_t generation;
+	struct children children;
+	struct listening *listening;
+	size_t nlistening;
+	int admin_fd;
+	char conf_path[PATH_MAX], libexec[PATH_MAX], empty[PATH_MAX], hostname[256];
+	bool privileged, verbose, foreground, to_syslog, draining, smtp_paused, delivery_paused;
+	uid_t uid_base; /* numeric accounts from here on; 0: the named ones */
+	struct channel_rules rules;
+	struct event *signals[5], *drain_timer;
+	int64_t started_ms, drain_deadline_ms;
+	int exit_status;
+};
+
+/* spawn.c */
+int child_start(struct child *c) WARN_UNUSED;
+struct child *child_create(struct smtpd *d, const struct role_row *row, uint32_t instance) WARN_UNUSED;
+int child_start_agent(struct child *c) WARN_UNUSED; /* uid and gid are set; sends its rights */
+void child_condemn(struct child *c);		    /* it is of no use: kill it, supervise.c reaps */
+void child_free(struct child *c);
+int children_start(struct smtpd *d) WARN_UNUSED;
+const char *child_name(const struct child *c); /* "session/0", until the next call */
+
+/* supervise.c */
+void supervise_reap(struct smtpd *d);
+void supervise_drain(struct smtpd *d);
+void supervise_listen_for_violations(struct child *c, int fd);
+void supervise_restart(struct child *c, const char *why); /* gently: drains it, then starts it anew */
+
+/* slice.c */
+int slice_send(struct child *c) WARN_UNUSED;
+size_t slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max);
+
+/* listen.c */
+int listen_open(struct smtpd *d) WARN_UNUSED; /* what smtpd.conf asks for; keeps what is open already */
+int listen_open_admin(struct smtpd *d) WARN_UNUSED;
+void listen_send(struct smtpd *d, struct child *c);
+void listen_close(struct smtpd *d);
+
+/* reload.c */
+struct conf *conf_load(const char *path);
+void reload(struct smtpd *d);
+
+/* runas.c */
+struct account {
+	uid_t uid;
+	gid_t gid;
+	char home[PATH_MAX];
+};
+int account_of_role(const struct smtpd *d, const struct role_row *row, struct account *out) WARN_UNUSED;
+/* IPC_OK, IPC_GONE (no such account), IPC_RETRY. */
+enum ipc_outcome account_find(const char *name, struct account *out);
+void runas_start(struct child *delivery, const struct msg_agent_start *m);
+
+/* privileges.c */
+int privileges_keep(void) WARN_UNUSED; /* of root, only what the parent needs */
+
+/* proc.c */
+void proc_answer(struct smtpd *d, struct channel *control, uint32_t req);
+
+/* dispatch.c */
+extern const channel_handler smtpd_handlers[MSG__MAX];
+void dispatch_pause_state(struct child *c);
+
+/* check.c */
+int check_all(struct smtpd *d); /* smtpd -n: exit status */
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Starting a process in its role.
+ *
+ * A child is born with three descriptors of its own: nothing on 0 and 1,
+ * stderr for what a sanitizer may have to say, and its channel to us on 3.
+ * All else that it will ever have, it is sent.  The links between children
+ * are made here, one pair for every two roles that the message table lets talk.
+ */
+#include "smtpd/smtpd.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+
+#define CHILD_FD 3
+#define LANDLOCK_FLOOR 0 /* any kernel; what is lost is shown */
+
+const char *
+child_name(const struct child *c)
+{
+	static char name[96];
+
+	if (c->row->role == ROLE_AGENT)
+		(void)snprintf(name, sizeof(name), "agent/%s", c->user);
+	else
+		(void)snprintf(name, sizeof(name), "%s/%u", role_word(c->row->role), c->instance);
+	return name;
+}
+
+struct child *
+child_create(struct smtpd *d, const struct role_row *row, uint32_t instance)
+{
+	struct child *c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return NULL;
+	c->smtpd = d;
+	c->row = row;
+	c->instance = instance;
+	c->listener_fd = -1;
+	TAILQ_INSERT_TAIL(&d->children, c, entry);
+	return c;
+}
+
+/* -- in the child, between fork and exec: async-signal-safe calls only -- */
+
+static void
+become_program(const char *path, const char *name, int fd)
+{
+	static char *const environment[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL};
+	char *argv[] = {(char *)(uintptr_t)name, NULL};
+	sigset_t none;
+	int null;
+
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if ((null = open("/dev/null", O_RDWR)) == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1)
+		_exit(126);
+	if (dup2(fd, CHILD_FD) == -1)
+		_exit(126);
+	(void)syscall(SYS_close_range, (unsigned int)CHILD_FD + 1, ~0U, 0U);
+	(void)setsid(); /* the terminal's signals are the parent's business */
+	(void)execve(path, argv, environment);
+	_exit(127);
+}
+
+static int
+spawn(struct child *c, int *fd)
+{
+	struct smtpd *d = c->smtpd;
+	const char *name = role_program(c->row->role);
+	char path[PATH_MAX];
+	int pair[2];
+
+	if (str_format(path, sizeof(path), "%s/%s", d->libexec, name) == -1)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
+		return -1;
+	switch (c->pid = fork()) {
+	case -1:
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+		c->pid = 0;
+		return -1;
+	case 0:
+		become_program(path, name, pair[1]);
+	}
+	(void)close(pair[1]);
+	*fd = pair[0];
+	return 0;
+}
+
+/* -- the role -- */
+
+static const char *
+root_of(const struct child *c)
+{
+	switch (c->row->root) {
+	case ROOT_SPOOL:
+		return c->smtpd->conf->values.spool;
+	case ROOT_MAILBOX:
+		return "."; /* the agent stands in its directory before it enters */
+	case ROOT_EMPTY:
+		break;
+	}
+	return c->smtpd->empty;
+}
+
+static void
+declare_rights(struct child *c)
+{
+	const struct role_row *row = c->row;
+
+	c->rights = (struct role_rights){.name = role_word(row->role),
+	    .rights = row->rights,
+	    .privileged = c->smtpd->privileged,
+	    .uid = c->uid,
+	    .gid = c->gid,
+	    .root = root_of(c),
+	    .dir_fd = -1,
+	    .limits = row->limits,
+	    .landlock_floor = LANDLOCK_FLOOR};
+	c->rights.nconnect_ports =
+	    slice_ports(c->smtpd, row->ports, c->rights.connect_ports, ROLE_PORTS_MAX);
+}
+
+static int
+child_send_enter(struct child *c)
+{
+	uint8_t ports[2 * ROLE_PORTS_MAX];
+	struct msg_enter m;
+	size_t i;
+
+	declare_rights(c);
+	for (i = 0; i < c->rights.nconnect_ports; i++) {
+		ports[2 * i] = (uint8_t)(c->rights.connect_ports[i] & 0xff);
+		ports[2 * i + 1] = (uint8_t)(c->rights.connect_ports[i] >> 8);
+	}
+	m = (struct msg_enter){.role = (uint8_t)c->row->role,
+	    .instance = c->instance,
+	    .rights = c->rights.rights,
+	    .privileged = c->rights.privileged,
+	    .uid = c->uid,
+	    .gid = c->gid,
+	    .root = c->rights.root,
+	    .descriptors = c->rights.limits.descriptors,
+	    .address_space = c->rights.limits.address_space_bytes,
+	    .file_bytes = c->rights.limits.file_bytes,
+	    .processes = c->rights.limits.processes,
+	    .connect_ports = {ports, c->rights.nconnect_ports * 2},
+	    .landlock_floor = LANDLOCK_FLOOR,
+	    .verbose = c->smtpd->verbose};
+	return channel_send(c->ch, MSG_enter, &m);
+}
+
+/* A directory for roles without files: empty, and nobody's to write. */
+static int
+make_empty(const struct smtpd *d)
+{
+	struct stat st;
+
+	if (mkdir(d->empty, 0555) == -1 && errno != EEXIST)
+		return -1;
+	if (lstat(d->empty, &st) == -1)
+		return -1;
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 0222) != 0) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}
+
+static int
+make_spool(const struct child *c)
+{
+	const char *path = c->smtpd->conf->values.spool;
+	struct stat st;
+
+	if (mkdir(path, 0700) == 0) {
+		if (c->smtpd->privileged && chown(path, c->uid, c->gid) == -1)
+			return -1;
+	} else if (errno != EEXIST)
+		return -1;
+	if (lstat(path, &st) == -1)
+		return -1;
+	if (!S_ISDIR(st.st_mode) || st.st_uid != c->uid || (st.st_mode & 077) != 0) {
+		log_warn("event=spool-directory path=\"%s\" error=\"must belong to uid %u, mode 0700\"",
+		    path, (unsigned int)c->uid);
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}
+
+static int
+prepare_root(const struct child *c)
+{
+	if (c->row->root == ROOT_EMPTY)
+		return make_empty(c->smtpd);
+	return c->row->root == ROOT_SPOOL ? make_spool(c) : 0;
+}
+
+/* -- links -- */
+
+static void
+link_send(struct child *to, const struct child *peer, int fd)
+{
+	struct msg_link m = {.role = (uint8_t)peer->row->role, .instance = peer->instance};
+
+	(void)channel_send_fd(to->ch, MSG_link, &m, fd);
+}
+
+static void
+link_pair(struct child *a, struct child *b)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
+		log_warn("event=link-failed between=%s error=\"%s\"", child_name(a), strerror(errno));
+		return;
+	}
+	link_send(a, b, pair[0]);
+	link_send(b, a, pair[1]);
+}
+
+/* A fresh child to each of its living peers; they drop the old end when they get a new one. */
+static void
+links_make(struct child *c)
+{
+	struct child *peer;
+
+	TAILQ_FOREACH (peer, &c->smtpd->children, entry)
+		if (peer != c && peer->ch != NULL && !peer->row->on_demand && !peer->draining &&
+		    message_links(c->row->role, peer->row->role))
+			link_pair(c, peer);
+}
+
+static int
+child_introduce(struct child *c)
+{
+	static const struct msg_lock lock;
+
+	if (child_send_enter(c) == -1 || slice_send(c) == -1 ||
+	    channel_send(c->ch, MSG_lock, &lock) == -1)
+		return -1;
+	links_make(c);
+	listen_send(c->smtpd, c);
+	dispatch_pause_state(c);
+	return 0;
+}
+
+static int
+child_spawn(struct child *c)
+{
+	struct smtpd *d = c->smtpd;
+	int fd;
+
+	if (spawn(c, &fd) == -1)
+		return -1;
+	c->started_ms = time_mono_ms();
+	c->has_entered = c->draining = false;
+	if ((c->ch = channel_create(d->base, fd, c->row->role, c->instance, &d->rules)) == NULL) {
+		(void)close(fd);
+		return -1;
+	}
+	channel_set_context(c->ch, c);
+	return 0;
+}
+
+int
+child_start(struct child *c)
+{
+	struct account account;
+
+	if (account_of_role(c->smtpd, c->row, &account) == -1)
+		return -1;
+	c->uid = account.uid;
+	c->gid = account.gid;
+	if (prepare_root(c) == -1 || child_spawn(c) == -1)
+		return -1;
+	return child_introduce(c);
+}
+
+int
+child_start_agent(struct child *c)
+{
+	if (child_spawn(c) == -1)
+		return -1;
+	if (child_send_enter(c) == 0)
+		return 0;
+	child_condemn(c);
+	return 0;
+}
+
+void
+child_condemn(struct child *c)
+{
+	if (c->pid > 0)
+		(void)kill(c->pid, SIGKILL);
+}
+
+void
+child_free(struct child *c)
+{
+	TAILQ_REMOVE(&c->smtpd->children, c, entry);
+	channel_free(c->ch);
+	if (c->retry != NULL)
+		event_free(c->retry);
+	supervise_listen_for_violations(c, -1);
+	free(c);
+}
+
+static uint32_t
+instances_of(const struct smtpd *d, const struct role_row *row)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t n = d->conf->values.session_processes;
+
+	if (!row->per_core)
+		return 1;
+	if (n == 0)
+		n = cores > 0 ? (uint64_t)cores : 1;
+	return n > IPC_INSTANCES_MAX ? IPC_INSTANCES_MAX : (uint32_t)n;
+}
+
+int
+children_start(struct smtpd *d)
+{
+	uint32_t n;
+	size_t i;
+
+	for (i = 0; i < role_nrows; i++) {
+		if (role_rows[i].on_demand)
+			continue;
+		for (n = 0; n < instances_of(d, &role_rows[i]); n++) {
+			struct child *c = child_create(d, &role_rows[i], n);
+
+			if (c == NULL || child_start(c) == -1) {
+				log_warn("event=start-failed role=%s error=\"%s\"",
+				    role_word(role_rows[i].role), strerror(errno));
+				return -1;
+			}
+		}
+	}
+	return 0;
+}

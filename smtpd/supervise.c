@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Deaths and what follows: the cause in the log, a restart with back-off, a
+ * fresh link for the peers; and the orderly end of them all.
+ *
+ * No death of a child ends the parent, but one: a process that can't enter
+ * its role when the server starts, for then the host lacks something.
+ */
+#include "smtpd/smtpd.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/role/watch.h"
+
+#define FAST_DEATH_MS 1000 /* living less than this counts towards the back-off */
+#define FIRST_DELAY_MS 50
+#define DELAY_MAX_MS 1500     /* serving again within two seconds */
+#define PATIENCE 20	      /* fast deaths in a row, before it is left alone for longer */
+#define LONG_DELAY_MS 30000
+#define DRAIN_MS 10000
+
+/* Who goes first: nobody may need a process that is gone already. */
+static const enum role drain_order[][3] = {
+    {ROLE_SESSION, ROLE_DELIVERY, ROLE_AGENT},
+    {ROLE_CONTROL, ROLE_QUEUE, ROLE_LOOKUP},
+};
+
+/* -- forbidden system calls -- */
+
+static void
+on_violation(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *c = arg;
+	struct role_violation v;
+	struct logline l;
+
+	(void)what;
+	if (role_watch_receive(fd, &v) == -1) {
+		if (errno != EAGAIN && errno != EINTR)
+			(void)event_del(c->listener);
+		return;
+	}
+	logline_start(&l, LOG_LEVEL_WARN, "forbidden-call");
+	logline_str(&l, "process", child_name(c));
+	logline_u64(&l, "pid", (uint64_t)c->pid);
+	logline_str(&l, "call", v.name);
+	logline_u64(&l, "number", (uint64_t)v.nr);
+	logline_end(&l);
+	if (v.pid == c->pid && c->pid > 0)
+		(void)kill(c->pid, SIGKILL);
+}
+
+void
+supervise_listen_for_violations(struct child *c, int fd)
+{
+	if (c->listener != NULL)
+		event_free(c->listener);
+	if (c->listener_fd != -1)
+		(void)close(c->listener_fd);
+	c->listener = NULL;
+	if ((c->listener_fd = fd) == -1)
+		return;
+	c->listener = event_new(c->smtpd->base, fd, EV_READ | EV_PERSIST, on_violation, c);
+	if (c->listener == NULL || event_add(c->listener, NULL) == -1)
+		log_warn("event=violations-unwatched process=%s", child_name(c));
+}
+
+/* -- deaths -- */
+
+static void
+log_death(const struct child *c, int status)
+{
+	bool wanted = c->draining || c->row->on_demand;
+	struct logline l;
+
+	logline_start(&l,
+	    wanted && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? LOG_LEVEL_DEBUG
+								     : LOG_LEVEL_WARN,
+	    "process-ended");
+	logline_str(&l, "process", child_name(c));
+	logline_u64(&l, "pid", (uint64_t)c->pid);
+	if (WIFSIGNALED(status)) {
+		const char *name = sigabbrev_np(WTERMSIG(status));
+
+		logline_u64(&l, "signal", (uint64_t)WTERMSIG(status));
+		logline_str(&l, "name", name == NULL ? "?" : name);
+	} else
+		logline_u64(&l, "exit", (uint64_t)WEXITSTATUS(status));
+	logline_end(&l);
+}
+
+static void
+on_retry(evutil_socket_t sock, short what, void *arg)
+{
+	struct child *c = arg;
+
+	(void)sock;
+	(void)what;
+	if (c->smtpd->draining)
+		return;
+	c->restarts++;
+	if (child_start(c) == -1) {
+		const struct timeval later = {DELAY_MAX_MS / 1000, DELAY_MAX_MS % 1000 * 1000};
+
+		log_warn("event=restart-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
+		channel_free(c->ch);
+		c->ch = NULL;
+		if (c->pid > 0)
+			(void)kill(c->pid, SIGKILL);
+		else
+			(void)event_add(c->retry, &later);
+		return;
+	}
+	log_info("event=restarted process=%s restarts=%u", child_name(c), c->restarts);
+}
+
+static int64_t
+delay_ms(const struct child *c)
+{
+	int64_t delay = FIRST_DELAY_MS;
+	uint32_t i;
+
+	if (c->fast_deaths == 0)
+		return FIRST_DELAY_MS;
+	if (c->fast_deaths > PATIENCE)
+		return LONG_DELAY_MS;
+	for (i = 0; i < c->fast_deaths && delay < DELAY_MAX_MS; i++)
+		delay *= 2;
+	return delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS;
+}
+
+static void
+restart_later(struct child *c)
+{
+	int64_t delay;
+	struct timeval tv;
+
+	c->fast_deaths = time_mono_ms() - c->started_ms < FAST_DEATH_MS ? c->fast_deaths + 1 : 0;
+	delay = delay_ms(c);
+	tv = (struct timeval){delay / 1000, delay % 1000 * 1000};
+	if (c->retry == NULL)
+		c->retry = event_new(c->smtpd->base, -1, 0, on_retry, c);
+	if (c->retry == NULL || event_add(c->retry, &tv) == -1)
+		log_warn("event=restart-failed process=%s error=\"out of memory\"", child_name(c));
+}
+
+static void drain_next(struct smtpd *d);
+
+static void
+child_died(struct child *c, int status)
+{
+	struct smtpd *d = c->smtpd;
+	bool hopeless = !c->has_entered && c->restarts == 0 && d->generation == 1 &&
+	    WIFEXITED(status) && !c->row->on_demand;
+
+	/* What it wrote last, its log lines among it, is still in the socket. */
+	if (c->ch != NULL)
+		channel_drain(c->ch);
+	log_death(c, status);
+	channel_free(c->ch);
+	c->ch = NULL;
+	c->pid = 0;
+	supervise_listen_for_violations(c, -1);
+	if (hopeless && !d->draining) {
+		log_warn("event=stopping why=\"%s could not start\"", child_name(c));
+		d->exit_status = 1;
+		supervise_drain(d);
+	}
+	if (c->row->on_demand || d->draining) {
+		child_free(c);
+		if (d->draining)
+			drain_next(d);
+	} else
+		restart_later(c);
+}
+
+void
+supervise_reap(struct smtpd *d)
+{
+	struct child *c;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		TAILQ_FOREACH (c, &d->children, entry)
+			if (c->pid == pid)
+				break;
+		if (c != NULL)
+			child_died(c, status);
+	}
+}
+
+void
+supervise_restart(struct child *c, const char *why)
+{
+	struct msg_drain m = {.deadline_ms = DRAIN_MS};
+
+	if (c->ch == NULL || c->draining)
+		return;
+	log_info("event=restarting process=%s why=\"%s\"", child_name(c), why);
+	c->draining = true;
+	c->started_ms -= FAST_DEATH_MS; /* wanted: no back-off */
+	(void)channel_send(c->ch, MSG_drain, &m);
+}
+
+/* -- the end -- */
+
+static bool
+in_phase(const struct child *c, size_t phase)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(drain_order[phase]); i++)
+		if (drain_order[phase][i] == c->row->role)
+			return true;
+	return false;
+}
+
+/* Tells the children of a phase to end; how many are left of it. */
+static size_t
+drain_phase(struct smtpd *d, size_t phase)
+{
+	int64_t left = d->drain_deadline_ms - time_mono_ms();
+	struct msg_drain m = {.deadline_ms = left > 0 ? (uint32_t)left : 0};
+	struct child *c, *next;
+	size_t n = 0;
+
+	for (c = TAILQ_FIRST(&d->children); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (!in_phase(c, phase))
+			continue;
+		if (c->pid == 0) {
+			child_free(c);
+			continue;
+		}
+		n++;
+		/* An agent leaves when delivery lets it go. */
+		if (!c->draining && c->row->role != ROLE_AGENT && c->ch != NULL)
+			(void)channel_send(c->ch, MSG_drain, &m);
+		c->draining = true;
+	}
+	return n;
+}
+
+static void
+drain_next(struct smtpd *d)
+{
+	size_t phase;
+
+	for (phase = 0; phase < NITEMS(drain_order); phase++)
+		if (drain_phase(d, phase) > 0)
+			return;
+	(void)event_base_loopbreak(d->base);
+}
+
+static void
+on_drain_timeout(evutil_socket_t sock, short what, void *arg)
+{
+	struct smtpd *d = arg;
+	struct child *c;
+
+	(void)sock;
+	(void)what;
+	TAILQ_FOREACH (c, &d->children, entry)
+		if (c->pid > 0) {
+			log_warn("event=killed process=%s why=\"did not end in time\"", child_name(c));
+			(void)kill(c->pid, SIGKILL);
+		}
+}
+
+/* The second call is impatience: everything ends at once; the spool is safe all the same. */
+void
+supervise_drain(struct smtpd *d)
+{
+	const struct timeval limit = {DRAIN_MS / 1000 + 2, 0};
+
+	if (d->draining) {
+		on_drain_timeout(-1, 0, d);
+		return;
+	}
+	d->draining = true;
+	log_info("event=draining");
+	d->drain_deadline_ms = time_mono_ms() + DRAIN_MS;
+	listen_close(d);
+	d->drain_timer = event_new(d->base, -1, 0, on_drain_timeout, d);
+	if (d->drain_timer == NULL || event_add(d->drain_timer, &limit) == -1)
+		on_drain_timeout(-1, 0, d);
+	drain_next(d);
+}
