@@ -98,6 +98,15 @@ ask_owner(const struct asks *a, const struct channel *ch, uint32_t req)
 }
 
 void
+ask_set_deadline(struct asks *a, uint32_t req, int64_t deadline_ms)
+{
+	struct ask *q = map_get_u64(a->by_req, req);
+
+	if (q != NULL)
+		q->deadline_ms = deadline_ms;
+}
+
+void
 ask_end(struct asks *a, uint32_t req)
 {
 	struct ask *q = map_get_u64(a->by_req, req);

@@ -29,6 +29,7 @@ uint32_t ask_begin(struct asks *a, struct channel *ch, int64_t deadline_ms, ask_
  * ended before, or the id is forged).  The question goes on until ask_end().
  */
 void *ask_owner(const struct asks *a, const struct channel *ch, uint32_t req);
+void ask_set_deadline(struct asks *a, uint32_t req, int64_t deadline_ms);
 void ask_end(struct asks *a, uint32_t req); /* also cancels; 0 and unknown ids are fine */
 
 void asks_tick(struct asks *a, int64_t now_ms);		      /* ends what is past its deadline */

@@ -56,6 +56,14 @@ enum role { ROLES(ROLE_ENUM) ROLE__MAX };
 /* The outcome of anything that was asked for; RETRY is for passing trouble. */
 enum ipc_outcome { IPC_OK, IPC_RETRY, IPC_FAIL, IPC_FULL, IPC_GONE, IPC_DENIED, IPC_OUTCOME__MAX };
 
+/* Flags of a message, in `mail_begin`, `job` and `list_message`. */
+#define IPC_FLAG_HELD 0x01U	     /* paused by an admin */
+#define IPC_FLAG_8BITMIME 0x02U	     /* BODY=8BITMIME was declared (RFC 6152) */
+#define IPC_FLAG_SMTPUTF8 0x04U	     /* SMTPUTF8 was declared (RFC 6531) */
+#define IPC_FLAG_REPORT 0x08U	     /* a DSN of our own */
+#define IPC_FLAG_AUTHENTICATED 0x10U /* from an authenticated client */
+#define IPC_FLAG_WARNED 0x20U	     /* its delay warning was sent */
+
 /* What a descriptor in `file` is. */
 enum ipc_file { IPC_FILE_TABLE, IPC_FILE_CA, IPC_FILE_ANCHOR, IPC_FILE_RESOLV, IPC_FILE__MAX };
 

@@ -81,7 +81,8 @@ io_want(struct io *io)
 	if (io->connecting)
 		io_arm(io, false, true);
 	else if (!io->handshaking)
-		io_arm(io, !io->paused, io->out.len > 0 && !io->corked);
+		io_arm(io, !io->paused && io->in.len < io->in.max,
+		    io->out.len > 0 && !io->corked);
 }
 
 static void
@@ -305,6 +306,29 @@ struct buf *
 io_input(struct io *io)
 {
 	return &io->in;
+}
+
+void
+io_consume(struct io *io, size_t n)
+{
+	buf_consume(&io->in, n);
+	io->scanned = 0;
+}
+
+void
+io_continue(struct io *io)
+{
+	if (io->freed || io->ended || io->depth > 0)
+		return;
+	io->depth++;
+	if (io->in.len > 0 && !io->paused)
+		io->callbacks->on_input(io->arg, io);
+	if (!io->freed && !io->ended && !io->corked)
+		io_send(io);
+	if (!io->freed && io->in.len == 0)
+		buf_free(&io->in);
+	io_want(io);
+	io_leave(io);
 }
 
 int

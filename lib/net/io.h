@@ -50,6 +50,12 @@ bool io_start_tls(struct io *io, struct tls *tls);
 struct tls *io_tls(const struct io *io); /* NULL: plain */
 
 struct buf *io_input(struct io *io);
+void io_consume(struct io *io, size_t n); /* n octets of the input are dealt with */
+/*
+ * The owner can go on: hands over what is buffered (on_input, when there is any)
+ * and reads again where a full buffer had stopped it.
+ */
+void io_continue(struct io *io);
 /*
  * The next line without its CRLF: 1 and *line, *len (valid until the next call
  * on io); 0: none yet; -1: longer than max octets, CRLF included (the part seen stays).

@@ -5,9 +5,9 @@
  * libraries only try, and live without, are answered with an error, so that
  * they need not be allowed: an error is as good as a wall.
  *
- * The event base is made before the role is entered (epoll_create1 and the
- * signal pipe are not here), links talk by recvmsg and sendmsg, accept4 makes
- * non-blocking sockets: nobody needs fcntl, pipe2 or eventfd afterwards.
+ * The event base is made before the role is entered, links talk by recvmsg and
+ * sendmsg, accept4 makes non-blocking sockets, signals are ignored: nobody needs
+ * epoll_create1, fcntl on a socket it was given, or rt_sigreturn afterwards.
  */
 #include "lib/role/calls.h"
 
@@ -67,8 +67,7 @@ const struct call_row call_rows[] = {
 /* name, rights, unless, error, why, tests */
 
 /* RIGHT_BASE: the event loop, the links, memory, clocks, an orderly end */
-{ "read", RIGHT_BASE, 0, 0, "sockets; libevent's signal pipe", {{0}} },
-{ "write", RIGHT_BASE, 0, 0, "sockets; last words on stderr", {{0}} },
+{ "write", RIGHT_BASE, 0, 0, "files; last words on stderr", {{0}} },
 { "recvmsg", RIGHT_BASE, 0, 0, "links, with descriptors", {{0}} },
 { "sendmsg", RIGHT_BASE, 0, 0, "links; its control data can't be seen from here",
     TEST(LACKS(2, MSG_FASTOPEN)) },
@@ -91,8 +90,8 @@ const struct call_row call_rows[] = {
     TEST(SELF(0), IS(2, SIGABRT)) },
 { "rt_sigprocmask", RIGHT_BASE, 0, EPERM, "abort() unblocks its signal first; it never is blocked",
     {{0}} },
-{ "writev", RIGHT_BASE, STREAMS, EPERM, "the C library's last words before abort()", {{0}} },
-{ "ioctl", RIGHT_BASE, 0, ENOTTY, "FIONREAD of evbuffer_read(), which then takes its default",
+{ "writev", RIGHT_BASE, RIGHT_DNS, EPERM, "the C library's last words before abort()", {{0}} },
+{ "ioctl", RIGHT_BASE, 0, ENOTTY, "isatty(), of standard input and output",
     {{0}} },
 { "openat", RIGHT_BASE, FILES, ENOENT, "time zone, OpenSSL, locale: looked for, not needed",
     {{0}} },
@@ -105,8 +104,8 @@ const struct call_row call_rows[] = {
 { "getsockname", RIGHT_ACCEPT | RIGHT_CONNECT, 0, 0, "which of our addresses it is", {{0}} },
 { "getsockopt", RIGHT_ACCEPT, 0, 0, "a socket's error; the credentials of a local peer",
     TEST(IS(1, SOL_SOCKET)) },
-{ "readv", RIGHT_ACCEPT | CLIENT, 0, 0, "evbuffers", {{0}} },
-{ "writev", STREAMS, 0, 0, "evbuffers; libunbound over TCP", {{0}} },
+{ "recvfrom", STREAMS, 0, 0, "clients, servers, answers", {{0}} },
+{ "sendto", STREAMS, 0, 0, "the same", TEST(LACKS(3, MSG_FASTOPEN)) },
 
 /* RIGHT_TLS: a handshake needs nothing that RIGHT_BASE lacks, its end does */
 { "shutdown", RIGHT_TLS | CLIENT, 0, 0, "half-close, lest a reset eat the last reply", {{0}} },
@@ -137,8 +136,9 @@ const struct call_row call_rows[] = {
     TEST(IS(1, F_GETFL)) },
 { "fcntl", RIGHT_DNS | CLIENT, 0, 0, "and set them", TEST(IS(1, F_SETFL)) },
 { "fcntl", RIGHT_DNS | CLIENT, 0, 0, "and set them", TEST(IS(1, F_SETFD)) },
-{ "sendto", RIGHT_DNS, 0, 0, "a question", TEST(LACKS(3, MSG_FASTOPEN)) },
-{ "recvfrom", RIGHT_DNS, 0, 0, "an answer", {{0}} },
+{ "sendmsg", RIGHT_DNS, 0, EPIPE, "libunbound tries TCP Fast Open first, then connects",
+    TEST(HAS(2, MSG_FASTOPEN)) },
+{ "writev", RIGHT_DNS, 0, 0, "libunbound over TCP", {{0}} },
 { "setsockopt", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "buffers, reuse, keep-alive",
     TEST(IS(1, SOL_SOCKET), IS(2, SO_REUSEADDR)) },
 { "setsockopt", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "keep-alive of a long transfer",
@@ -147,18 +147,25 @@ const struct call_row call_rows[] = {
     TEST(IS(1, SOL_SOCKET), IS(2, SO_RCVBUF)) },
 { "setsockopt", RIGHT_DNS, 0, 0, "room for many questions",
     TEST(IS(1, SOL_SOCKET), IS(2, SO_SNDBUF)) },
-{ "setsockopt", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "segments, delays, time-outs",
-    TEST(IS(1, IPPROTO_TCP)) },
-{ "setsockopt", RIGHT_DNS, 0, 0, "answers that were forged by fragments",
+{ "setsockopt", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "commands leave at once",
+    TEST(IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)) },
+{ "setsockopt", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "a dead peer is noticed",
+    TEST(IS(1, IPPROTO_TCP), IS(2, TCP_USER_TIMEOUT)) },
+{ "setsockopt", RIGHT_DNS, 0, 0, "segments that fit",
+    TEST(IS(1, IPPROTO_TCP), IS(2, TCP_MAXSEG)) },
+{ "setsockopt", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "a source address without a port",
+    TEST(IS(1, IPPROTO_IP), IS(2, IP_BIND_ADDRESS_NO_PORT)) },
+{ "setsockopt", RIGHT_DNS, 0, 0, "no fragments, which can be forged",
     TEST(IS(1, IPPROTO_IP), IS(2, IP_MTU_DISCOVER)) },
 { "setsockopt", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "one family a socket",
     TEST(IS(1, IPPROTO_IPV6), IS(2, IPV6_V6ONLY)) },
 { "setsockopt", RIGHT_DNS, 0, 0, "answers that fit",
     TEST(IS(1, IPPROTO_IPV6), IS(2, IPV6_MTU)) },
-{ "setsockopt", RIGHT_DNS, 0, 0, "answers that were forged by fragments",
+{ "setsockopt", RIGHT_DNS, 0, 0, "no fragments, which can be forged",
     TEST(IS(1, IPPROTO_IPV6), IS(2, IPV6_MTU_DISCOVER)) },
 
 /* RIGHT_READ_FD: files it was handed */
+{ "read", RIGHT_READ_FD | RIGHT_TLS, 0, 0, "files; libtls, when it has the socket itself", {{0}} },
 { CALL_FSTAT, RIGHT_READ_FD, FILES, 0, "is it a file, and how long", TEST_FSTAT },
 { "newfstatat", RIGHT_READ_FD, FILES, ENOENT, "paths stay unseen", TEST_NOT_FSTAT },
 { "lseek", RIGHT_READ_FD | RIGHT_MAILBOX, 0, 0, "from the start again; an mbox's end", {{0}} },
@@ -185,7 +192,7 @@ const struct call_row call_rows[] = {
 { "renameat2", RIGHT_MAILBOX, 0, 0, "the same, never over another message", {{0}} },
 { "linkat", RIGHT_MAILBOX, 0, 0, "a dot lock", {{0}} },
 { "unlinkat", RIGHT_MAILBOX, 0, 0, "what a failed delivery left in tmp", {{0}} },
-{ "fsync", RIGHT_MAILBOX, 0, 0, "a file's length and its directory's entry", {{0}} },
+{ "fsync", FILES, 0, 0, "a file's length and its directory's entry", {{0}} },
 { "getdents64", RIGHT_MAILBOX, 0, 0, "old files in tmp", {{0}} },
 
 /* RIGHT_SANITIZER: the run-time of sanitizer builds, never in a release */
@@ -197,6 +204,8 @@ const struct call_row call_rows[] = {
 { "prlimit64", RIGHT_SANITIZER, 0, EPERM, "reports", {{0}} },
 { "readlink", RIGHT_SANITIZER, 0, ENOENT, "reports", {{0}} },
 { "open", RIGHT_SANITIZER, 0, ENOENT, "reports", {{0}} },
+{ "stat", RIGHT_SANITIZER, 0, ENOENT, "reports: no program that would name lines", {{0}} },
+{ "read", RIGHT_SANITIZER, 0, 0, "reports", {{0}} },
 };
 /* clang-format on */
 
@@ -205,14 +214,8 @@ const size_t call_rows_count = NITEMS(call_rows);
 unsigned int
 call_rights(unsigned int rights)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef ROLE_SANITIZED
 	return rights | RIGHT_SANITIZER;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
-	return rights | RIGHT_SANITIZER;
-#else
-	return rights;
-#endif
 #else
 	return rights;
 #endif

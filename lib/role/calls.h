@@ -13,7 +13,15 @@
  * `unless`.  A row without tests speaks of every argument.  Two rows that can
  * match the same call with the same arguments must not differ in their answer.
  */
-#define RIGHT_SANITIZER 0x8000U /* compiled in by sanitizer builds, never asked for */
+#define RIGHT_SANITIZER 0x8000U /* added by sanitizer builds to every role, never asked for */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ROLE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ROLE_SANITIZED 1
+#endif
+#endif
 
 /*
  * One argument, compared as (value & mask) == want.  The masks cover at most

@@ -17,17 +17,18 @@
  */
 #define RIGHT_BASE	   0x0001U /* event loop, memory, clocks, exit; talk on open sockets */
 #define RIGHT_ACCEPT	   0x0002U /* accept clients on sockets it was handed */
-#define RIGHT_PASS_FD	   0x0004U /* send descriptors (receiving is RIGHT_BASE) */
+#define RIGHT_PASS_FD	   0x0004U /* send descriptors: declared only, no filter can see them */
 #define RIGHT_DNS	   0x0008U /* UDP sockets, TCP connect to the resolver ports */
 #define RIGHT_CONNECT	   0x0010U /* TCP connect to the listed ports */
 #define RIGHT_CONNECT_UNIX 0x0020U /* connect to Unix sockets (LMTP) */
 #define RIGHT_SPOOL	   0x0040U /* read, write, create, unlink and fsync below its root directory */
-#define RIGHT_MAILBOX	   0x0080U /* create, rename, fsync below one directory; no unlink but tmp */
-#define RIGHT_READ_FD	   0x0100U /* fstat, lseek and read of files it was handed */
-#define RIGHT_TLS	   0x0200U /* what an OpenSSL handshake needs besides RIGHT_BASE */
-#define RIGHT_ALL	   0x03ffU
+#define RIGHT_MAILBOX \
+	0x0080U /* create, write, rename, unlink and fsync below one directory; read no mail */
+#define RIGHT_READ_FD  0x0100U /* fstat, lseek and read of files it was handed */
+#define RIGHT_TLS      0x0200U /* what TLS needs besides RIGHT_BASE */
+#define RIGHT_ALL      0x03ffU
 
-#define ROLE_PORTS_MAX	   64
+#define ROLE_PORTS_MAX 64
 
 struct role_limits {
 	uint64_t descriptors;	      /* RLIMIT_NOFILE */
@@ -43,8 +44,8 @@ struct role_rights {
 	uid_t uid;	     /* with privileged only */
 	gid_t gid;
 	const char *root; /* directory to chroot to (privileged) or to chdir to; NULL: none */
-	int dir_fd;	  /* RIGHT_SPOOL, RIGHT_MAILBOX: O_PATH descriptor of the directory the
-				Landlock rule is for; -1: root itself.  Not closed here. */
+	int dir_fd;	  /* RIGHT_SPOOL, RIGHT_MAILBOX: descriptor of the directory the
+			     Landlock rule is for; -1: root itself.  Not closed here. */
 	/*
 	 * Instead of dir_fd: opens (and makes) that directory, called as the
 	 * account and before Landlock; the descriptor is role_enter()'s to close.
@@ -61,17 +62,26 @@ struct role_rights {
 struct role_entered {
 	int landlock_abi;     /* 0: the kernel has none */
 	bool landlock_denies; /* checked after entering: a path outside is refused */
-	bool privileges_gone; /* checked: setuid(0) and friends are refused */
+	bool privileges_gone; /* checked: setuid(0) and friends are refused; never so for uid 0 */
 	uint32_t nsyscalls;   /* allowed by the filter */
-	int notify_fd;	      /* seccomp listener for the parent, -1: the filter kills by itself */
+	int notify_fd;	      /* seccomp listener, to be handed to the parent (watch.h) and
+				 closed; -1: the filter kills by itself */
 	const char *lost;     /* Landlock rights this kernel can't enforce, "" when none */
 };
 
 /*
- * Enters the role: TZ pinned, descriptors above the kept ones checked
- * close-on-exec, groups, ids, chroot, chdir, rlimits, no_new_privs, not
- * dumpable (privileged), Landlock, seccomp, in that order; then proves that
- * nothing can be regained.  -1 with errno and a log line: the caller must exit.
+ * Enters the role: time zone pinned, every descriptor above stderr made
+ * close-on-exec, groups, root directory, account, capabilities, limits,
+ * no_new_privs, not dumpable (privileged), Landlock; then proves that nothing
+ * can be regained; seccomp last.  -1 with errno and a log line: the caller must
+ * exit, for it may be half in.
+ *
+ * What has to be ready before: the event base, signals ignored rather than
+ * handled (there is no way back from a handler), TLS and SQLite's random
+ * numbers seeded, files opened, unless the role has a right to files.
+ *
+ * A privileged role's root directory must belong to root and be writable by
+ * nobody else, unless the role has files in it.
  */
 int role_enter(const struct role_rights *r, struct role_entered *out) WARN_UNUSED;
 
@@ -79,6 +89,7 @@ int role_enter(const struct role_rights *r, struct role_entered *out) WARN_UNUSE
 size_t role_syscalls(unsigned int rights, const char **names, size_t max);
 /* "accept,tls" for a mask. */
 void role_rights_text(unsigned int rights, char *dst, size_t size);
-const char *role_syscall_name(int nr); /* for the log line of a killed process; never NULL */
+/* For the log line of a killed process; never NULL, good until the next call. */
+const char *role_syscall_name(int nr);
 
 #endif

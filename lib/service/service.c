@@ -259,6 +259,8 @@ report_entered(struct service *s, const struct role_entered *got)
 		fatal("event=listener-not-passed");
 	if (channel_send(s->parent, MSG_entered, &m) == -1)
 		fatal("event=report-failed");
+	/* At once: a forbidden call waits for a parent that can see it. */
+	channel_flush(s->parent);
 }
 
 static void

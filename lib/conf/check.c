@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Predicates over the strings of a configuration.
+ *
+ * Invariant: pure; every one refuses the empty string, blanks and control
+ * bytes, so that no string of smtpd.conf can break a log line, an SMTP
+ * command or a path.
+ */
+#include "lib/conf/check.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/base/bug.h"
+#include "lib/base/str.h"
+#include "lib/conf/conf.h"
+
+#define HOSTNAME_MAX 255
+
+static bool
+all_of(const char *s, size_t min, size_t max, const char *punct)
+{
+	size_t len = strlen(s), i;
+
+	for (i = 0; i < len; i++) {
+		if (!char_is_alnum((unsigned char)s[i]) && strchr(punct, s[i]) == NULL)
+			return false;
+	}
+	return len >= min && len <= max;
+}
+
+static bool
+is_printable(const char *s, size_t max)
+{
+	size_t i;
+
+	for (i = 0; s[i] != '\0'; i++) {
+		if ((unsigned char)s[i] < ' ' || s[i] == 0x7f)
+			return false;
+	}
+	return i > 0 && i <= max;
+}
+
+static bool
+is_address(const char *s)
+{
+	uint8_t scratch[16];
+
+	return inet_pton(AF_INET, s, scratch) == 1 || inet_pton(AF_INET6, s, scratch) == 1;
+}
+
+bool
+check_hostname(const char *s)
+{
+	if (*s == '[')
+		return all_of(s, 3, HOSTNAME_MAX, ".:[]") && s[strlen(s) - 1] == ']';
+	return all_of(s, 1, HOSTNAME_MAX, ".-_") && *s != '.' && *s != '-' &&
+	       strstr(s, "..") == NULL;
+}
+
+bool
+check_path(const char *s)
+{
+	return *s == '/' && is_printable(s, PATH_MAX - 1);
+}
+
+bool
+check_account(const char *s)
+{
+	return all_of(s, 1, 32, "._-$") && *s != '-';
+}
+
+bool
+check_name(const char *s)
+{
+	return is_printable(s, CONF_NAME_MAX) && strpbrk(s, " <>\"'\\") == NULL;
+}
+
+static bool
+check_server(const char *s)
+{
+	char address[INET6_ADDRSTRLEN + sizeof("@65535")], *port;
+	uint64_t number;
+
+	if (str_copy(address, sizeof(address), s) == -1)
+		return false;
+	if ((port = strchr(address, '@')) != NULL) {
+		*port++ = '\0';
+		if (str_u64(port, 1, UINT16_MAX, &number) == -1)
+			return false;
+	}
+	return is_address(address);
+}
+
+bool
+check_servers(const char *s)
+{
+	char one[CONF_STRING_MAX + 1];
+	size_t len;
+
+	for (;;) {
+		len = strcspn(s, ",");
+		if (str_format(one, sizeof(one), "%.*s", (int)len, s) == -1 || !check_server(one))
+			return false;
+		if (s[len] == '\0')
+			return true;
+		s += len + 1;
+	}
+}
+
+/* HOST, 192.0.2.1 or [2001:db8::1], with an optional :PORT. */
+static bool
+check_host_port(const char *s)
+{
+	char host[HOSTNAME_MAX + sizeof("[]:65535")], *port, *end;
+	uint64_t number;
+
+	if (str_copy(host, sizeof(host), s) == -1)
+		return false;
+	if (*host == '[') {
+		if ((end = strchr(host, ']')) == NULL)
+			return false;
+		port = end[1] == ':' ? end + 1 : NULL;
+		if (port == NULL && end[1] != '\0')
+			return false;
+		*end = '\0';
+	} else {
+		port = strchr(host, ':');
+	}
+	if (port != NULL) {
+		*port++ = '\0';
+		if (str_u64(port, 1, UINT16_MAX, &number) == -1)
+			return false;
+	}
+	return *host == '[' ? is_address(host + 1) : check_hostname(host);
+}
+
+bool
+check_relay_url(const char *s)
+{
+	static const char *const schemes[] = {"smtp", "smtp+tls", "smtp+notls", "smtps", "lmtp"};
+	const char *rest = strstr(s, "://"), *label;
+	size_t i, len;
+
+	if (rest != NULL) {
+		len = (size_t)(rest - s);
+		for (i = 0; i < NITEMS(schemes); i++) {
+			if (strlen(schemes[i]) == len && strncmp(schemes[i], s, len) == 0)
+				break;
+		}
+		if (i == NITEMS(schemes))
+			return false;
+		s = rest + 3;
+	}
+	if ((label = strrchr(s, '@')) != NULL) {
+		if (label == s || strcspn(s, " \t/") < (size_t)(label - s))
+			return false;
+		s = label + 1;
+	}
+	return check_host_port(s);
+}

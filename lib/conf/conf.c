@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A parsed configuration as an object: its end, and look-ups by name.
+ *
+ * Invariant: conf_free() also takes one that was given up half made, in which
+ * any pointer may be NULL.
+ */
+#include "lib/conf/conf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/conf/settings.h"
+
+static void
+table_clear(struct conf_table *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->npairs; i++) {
+		free(t->pairs[i].key);
+		free(t->pairs[i].value);
+	}
+	free(t->pairs);
+	free(t->name);
+	free(t->path);
+}
+
+static void
+listener_clear(struct conf_listener *l)
+{
+	free(l->host);
+	free(l->auth_table);
+	free(l->pki);
+	free(l->ca);
+	free(l->tag);
+	free(l->hostname);
+	free(l->senders);
+	free(l->filter);
+}
+
+static void
+action_clear(struct conf_action *a)
+{
+	char *strings[] = {a->name, a->target, a->alias, a->virtual, a->userbase, a->user,
+	    a->wrapper, a->host, a->helo, a->helo_src, a->src, a->domain_table, a->mail_from,
+	    a->auth, a->pki, a->ca, a->backup_name};
+	size_t i;
+
+	for (i = 0; i < NITEMS(strings); i++)
+		free(strings[i]);
+}
+
+static void
+rule_clear(struct conf_rule *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->ntests; i++)
+		free(r->tests[i].arg);
+	free(r->tests);
+	free(r->action);
+}
+
+void
+conf_free(struct conf *c)
+{
+	size_t i;
+
+	if (c == NULL)
+		return;
+	settings_free(&c->values);
+	for (i = 0; i < c->nlisteners; i++)
+		listener_clear(&c->listeners[i]);
+	for (i = 0; i < c->ntables; i++)
+		table_clear(&c->tables[i]);
+	for (i = 0; i < c->npkis; i++) {
+		free(c->pkis[i].name);
+		free(c->pkis[i].cert);
+		free(c->pkis[i].key);
+	}
+	for (i = 0; i < c->nactions; i++)
+		action_clear(&c->actions[i]);
+	for (i = 0; i < c->nrules; i++)
+		rule_clear(&c->rules[i]);
+	free(c->listeners);
+	free(c->tables);
+	free(c->pkis);
+	free(c->actions);
+	free(c->rules);
+	free(c);
+}
+
+static bool
+is_named(const char *name, const char *wanted)
+{
+	return name != NULL && strcmp(name, wanted) == 0;
+}
+
+const struct conf_table *
+conf_table_find(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->ntables; i++) {
+		if (is_named(c->tables[i].name, name))
+			return &c->tables[i];
+	}
+	return NULL;
+}
+
+const struct conf_action *
+conf_action_find(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->nactions; i++) {
+		if (is_named(c->actions[i].name, name))
+			return &c->actions[i];
+	}
+	return NULL;
+}
+
+const struct conf_pki *
+conf_pki_find(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->npkis; i++) {
+		if (is_named(c->pkis[i].name, name))
+			return &c->pkis[i];
+	}
+	return NULL;
+}

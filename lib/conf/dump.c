@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A configuration as smtpd.conf text, whole or a role's part.
+ *
+ * Invariant: the text parses to the same values, names of nameless tables
+ * included, so that all roles mean the same table by a name.  The contents of
+ * a table of credentials go to the vault alone; a role that has the name of a
+ * table and not its contents gets "table NAME elsewhere".
+ */
+#include "lib/conf/dump.h"
+
+#include <string.h>
+
+#include "lib/conf/conf.h"
+#include "lib/conf/match.h"
+#include "lib/conf/option.h"
+#include "lib/conf/settings.h"
+
+#define ROLES_LISTENER (CONF_FOR_PARENT | CONF_FOR_SESSION)
+#define ROLES_PKI      (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_DELIVERY | CONF_FOR_VAULT)
+#define ROLES_SECRET   (CONF_FOR_PARENT | CONF_FOR_VAULT)
+#define ROLES_TABLE    (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
+#define ROLES_ACTION   (CONF_FOR_PARENT | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
+#define ROLES_TARGET   (CONF_FOR_PARENT | CONF_FOR_DELIVERY)
+#define ROLES_RULE     (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
+
+int
+dump_string(const char *s, struct buf *out)
+{
+	char before = '\0';
+
+	if (buf_append_str(out, "\"") == -1)
+		return -1;
+	for (; *s != '\0'; s++) {
+		/* The lexer takes a backslash for itself unless one of these follows. */
+		bool escape = *s == '"' || (before == '\\' && (*s == ' ' || *s == '\t'));
+
+		if ((escape && buf_append_str(out, "\\") == -1) || buf_append(out, s, 1) == -1)
+			return -1;
+		before = *s;
+	}
+	return buf_append_str(out, "\"");
+}
+
+int
+dump_table_name(const char *name, struct buf *out)
+{
+	if (buf_append_str(out, "<") == -1 || dump_string(name, out) == -1)
+		return -1;
+	return buf_append_str(out, ">");
+}
+
+static int
+dump_settings(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	char text[SETTING_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < SETTING__MAX; i++) {
+		const struct setting *s = &conf_settings[i];
+		const char *value = setting_text(&c->values, s, text);
+
+		if ((s->roles & roles) == 0 || value == NULL)
+			continue;
+		if (buf_printf(out, "%s%s%s ", s->group, *s->name == '\0' ? "" : " ", s->name) ==
+		    -1)
+			return -1;
+		if ((setting_is_string(s) ? dump_string(value, out) : buf_append_str(out, value)) ==
+			-1 ||
+		    buf_append_str(out, "\n") == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static bool
+is_credentials(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++) {
+		const char *table = c->listeners[i].auth_table;
+
+		if (table != NULL && strcmp(table, name) == 0)
+			return true;
+	}
+	for (i = 0; i < c->nactions; i++) {
+		const char *table = c->actions[i].auth;
+
+		if (table != NULL && strcmp(table, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+rules_name(const struct conf *c, const char *table)
+{
+	size_t i, j;
+
+	for (i = 0; i < c->nrules; i++) {
+		for (j = 0; j < c->rules[i].ntests; j++) {
+			const struct conf_test *t = &c->rules[i].tests[j];
+
+			if (t->arg != NULL && match_word_of(t->kind)->value != MATCH_TEXT &&
+			    strcmp(t->arg, table) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Whether what these roles get refers to the table or pki. */
+static bool
+is_named(const struct conf *c, unsigned int roles, bool pki, const char *name)
+{
+	size_t i;
+
+	for (i = 0; (roles & ROLES_LISTENER) != 0 && i < c->nlisteners; i++) {
+		if (option_names(&listener_options, &c->listeners[i], roles, pki, name))
+			return true;
+	}
+	for (i = 0; (roles & ROLES_ACTION) != 0 && i < c->nactions; i++) {
+		if (option_names(&action_options, &c->actions[i], roles, pki, name))
+			return true;
+	}
+	return !pki && (roles & ROLES_RULE) != 0 && rules_name(c, name);
+}
+
+static int
+dump_pairs(const struct conf_table *t, struct buf *out)
+{
+	size_t i;
+
+	if (buf_append_str(out, " {\n") == -1)
+		return -1;
+	for (i = 0; i < t->npairs; i++) {
+		const struct conf_pair *pair = &t->pairs[i];
+
+		if (buf_append_str(out, "\t") == -1 || dump_string(pair->key, out) == -1)
+			return -1;
+		if (pair->value != NULL &&
+		    (buf_append_str(out, " = ") == -1 || dump_string(pair->value, out) == -1))
+			return -1;
+		if (buf_append_str(out, "\n") == -1)
+			return -1;
+	}
+	return buf_append_str(out, "}");
+}
+
+static int
+dump_table(const struct conf_table *t, bool contents, struct buf *out)
+{
+	int r;
+
+	if (buf_append_str(out, "table ") == -1 || dump_string(t->name, out) == -1)
+		return -1;
+	if (!contents || t->kind == CONF_TABLE_ELSEWHERE)
+		r = buf_append_str(out, " elsewhere");
+	else if (t->kind == CONF_TABLE_FILE)
+		r = buf_append_str(out, " ") == -1 ? -1 : dump_string(t->path, out);
+	else
+		r = dump_pairs(t, out);
+	return r == -1 ? -1 : buf_append_str(out, "\n");
+}
+
+static int
+dump_tables(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < c->ntables; i++) {
+		const struct conf_table *t = &c->tables[i];
+		bool contents = (roles &
+				    (is_credentials(c, t->name) ? ROLES_SECRET : ROLES_TABLE)) != 0;
+
+		if ((contents || is_named(c, roles, false, t->name)) &&
+		    dump_table(t, contents, out) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+dump_pkis(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	if ((roles & ROLES_PKI) == 0)
+		return 0;
+	for (i = 0; i < c->npkis; i++) {
+		const struct conf_pki *pki = &c->pkis[i];
+
+		if (buf_append_str(out, "pki ") == -1 || dump_string(pki->name, out) == -1 ||
+		    buf_append_str(out, " cert ") == -1 || dump_string(pki->cert, out) == -1 ||
+		    buf_append_str(out, " key ") == -1 || dump_string(pki->key, out) == -1 ||
+		    buf_append_str(out, "\n") == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+dump_listeners(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; (roles & ROLES_LISTENER) != 0 && i < c->nlisteners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+
+		if (buf_append_str(out, "listen on ") == -1)
+			return -1;
+		if ((l->socket ? buf_append_str(out, "socket") : dump_string(l->host, out)) == -1 ||
+		    option_dump(&listener_options, l, roles, out) == -1 ||
+		    buf_append_str(out, "\n") == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* A role that does not deliver gets "" where the grammar wants a target. */
+static int
+dump_target(const struct conf_action *a, unsigned int roles, struct buf *out)
+{
+	bool wanted = a->kind == CONF_ACTION_MDA || a->kind == CONF_ACTION_LMTP;
+	const char *target = (roles & ROLES_TARGET) != 0 ? a->target : NULL;
+
+	if (target == NULL && !wanted)
+		return 0;
+	if (buf_append_str(out, " ") == -1)
+		return -1;
+	return dump_string(target == NULL ? "" : target, out);
+}
+
+static int
+dump_actions(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; (roles & ROLES_ACTION) != 0 && i < c->nactions; i++) {
+		const struct conf_action *a = &c->actions[i];
+
+		if (buf_append_str(out, "action ") == -1 || dump_string(a->name, out) == -1 ||
+		    buf_printf(out, " %s", dump_action_kind(a)) == -1)
+			return -1;
+		if (dump_target(a, roles, out) == -1 ||
+		    option_dump(&action_options, a, roles, out) == -1 ||
+		    buf_append_str(out, "\n") == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+dump_test(const struct conf_test *t, struct buf *out)
+{
+	const struct match_word *row = match_word_of(t->kind);
+
+	if (buf_printf(out, " %s%s%s%s%s", t->negated ? "!" : "", row->group,
+		*row->group == '\0' ? "" : " ", row->word, t->regex ? " regex" : "") == -1)
+		return -1;
+	if (t->arg == NULL)
+		return 0;
+	if (buf_append_str(out, " ") == -1)
+		return -1;
+	return row->value == MATCH_TEXT ? dump_string(t->arg, out) : dump_table_name(t->arg, out);
+}
+
+static int
+dump_rules(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i, j;
+
+	for (i = 0; (roles & ROLES_RULE) != 0 && i < c->nrules; i++) {
+		const struct conf_rule *rule = &c->rules[i];
+
+		if (buf_append_str(out, "match") == -1)
+			return -1;
+		for (j = 0; j < rule->ntests; j++) {
+			if (dump_test(&rule->tests[j], out) == -1)
+				return -1;
+		}
+		if (rule->action == NULL) {
+			if (buf_append_str(out, " reject") == -1)
+				return -1;
+		} else if (buf_append_str(out, " action ") == -1 ||
+			   dump_string(rule->action, out) == -1) {
+			return -1;
+		}
+		if (buf_printf(out, " line %u\n", rule->line) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+conf_dump(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	static int (*const parts[])(const struct conf *, unsigned int, struct buf *) = {
+	    dump_settings, dump_tables, dump_pkis, dump_listeners, dump_actions, dump_rules};
+	size_t i;
+
+	for (i = 0; i < NITEMS(parts); i++) {
+		if (parts[i](c, roles, out) == -1)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_CONF_MAILBOX_H
+#define LIB_CONF_MAILBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/bug.h"
+
+/*
+ * A maildir action's pattern in two: the directory that the parent opens, and
+ * what lies below it, which an unprivileged program expands.  No value that
+ * a sender had a say in can be in the first.
+ *
+ *   NULL                                "~"          "Maildir"
+ *   ~/mail, %{user.directory}/mail      "~"          "mail"
+ *   mail/%{user.username}               "~"          "mail/%{user.username}"
+ *   /var/mail/%{dest.domain}/x          "/var/mail"  "%{dest.domain}/x"
+ *   /var/mail/shared                    "/var/mail"  "shared"
+ *
+ * "~" is the account's home directory.  -1: EINVAL (an empty, "." or ".."
+ * component, or the home directory further down), ENAMETOOLONG.
+ */
+int mailbox_split(
+    const char *pattern, char *base, size_t base_size, char *rest, size_t rest_size) WARN_UNUSED;
+
+/*
+ * Is it a path below a directory: components that are neither empty, "." nor
+ * "..", no '/' at either end?
+ */
+bool mailbox_path_valid(const char *path);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_CONF_MATCH_H
+#define LIB_CONF_MATCH_H
+
+#include <stddef.h>
+
+#include "lib/conf/conf.h"
+#include "lib/conf/parse.h"
+
+/* The conditions of "match", for the parser and the dump: one row a kind of test. */
+enum match_value { MATCH_NOTHING, MATCH_TEXT, MATCH_TABLE, MATCH_TABLE_OPTIONAL };
+
+struct match_word {
+	const char *group; /* "from", "for" or "" */
+	const char *word;
+	enum conf_test_kind kind;
+	enum match_value value;
+	enum reference_kind reference; /* of its table */
+};
+
+extern const struct match_word match_words[];
+extern const size_t match_nwords;
+
+const struct match_word *match_word_of(enum conf_test_kind kind);
+
+#endif

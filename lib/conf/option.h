@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_CONF_OPTION_H
+#define LIB_CONF_OPTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/bug.h"
+#include "lib/conf/parse.h"
+
+/*
+ * The options of listeners and actions, as tables: one row tells the parser
+ * where a value goes and the dump where it comes from.
+ */
+enum option_type {
+	OPTION_FLAG,	     /* bool */
+	OPTION_CHOICE,	     /* int: takes value */
+	OPTION_FLAG_MAPPING, /* bool, and at value (an offset) a mapping's name or NULL */
+	OPTION_MAPPING,	     /* a mapping's name */
+	OPTION_LIST,	     /* a list's name */
+	OPTION_PKI,	     /* a pki's name */
+	OPTION_STRING,
+	OPTION_URL, /* where to relay to */
+	OPTION_NAME,
+	OPTION_HOSTNAME,
+	OPTION_ACCOUNT,
+	OPTION_DURATION, /* int64_t seconds, not 0 */
+	OPTION_PORT	 /* uint16_t */
+};
+
+struct option {
+	const char *word;
+	enum option_type type;
+	size_t offset; /* of the member */
+	size_t value;
+	unsigned int kinds; /* bit per kind of object that has it */
+	unsigned int roles; /* that get it */
+	const char *after;  /* the option that it must follow at once, or NULL */
+};
+
+struct option_table {
+	const char *context; /* "listen" */
+	const struct option *rows;
+	size_t nrows; /* at most 64 */
+};
+
+struct option_run { /* options being parsed into one object */
+	void *object;
+	unsigned int kind; /* a bit of option.kinds */
+	uint64_t seen;	   /* rows that were given */
+	const struct option *last;
+};
+
+/* All options up to the end of the statement. */
+int option_parse(
+    struct parser *p, const struct option_table *table, struct option_run *run) WARN_UNUSED;
+bool
+option_was_given(const struct option_table *table, const struct option_run *run, const char *word);
+/* Appends those that are set and that any of the roles gets, each after a space. */
+int option_dump(const struct option_table *table, const void *object, unsigned int roles,
+    struct buf *out) WARN_UNUSED;
+/* Whether one that any of the roles gets names this table or pki. */
+bool option_names(const struct option_table *table, const void *object, unsigned int roles,
+    bool pki, const char *name);
+
+extern const struct option_table listener_options;
+extern const struct option_table action_options;
+
+#endif

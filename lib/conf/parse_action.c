@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * "action": how and where mail goes, and its options.
+ *
+ * Invariant: an action's options fit its kind; a relay's credentials never go
+ * out on a connection that was told to do without TLS.
+ */
+#include "lib/conf/option.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/str.h"
+#include "lib/conf/check.h"
+#include "lib/conf/dump.h"
+#include "lib/conf/pattern.h"
+
+#define KIND(name) (1U << CONF_ACTION_##name)
+#define PROGRAM	   (KIND(MAILDIR) | KIND(MDA) | KIND(LMTP))
+#define LOCAL	   (PROGRAM | KIND(MBOX) | KIND(EXPAND_ONLY) | KIND(FORWARD_ONLY))
+#define RELAY	   KIND(RELAY)
+
+#define Q	   CONF_FOR_QUEUE
+#define L	   CONF_FOR_LOOKUP
+#define D	   CONF_FOR_DELIVERY
+
+#define ROW(word, type, member, kinds, roles, after)                                 \
+	{                                                                            \
+		word, OPTION_##type, offsetof(struct conf_action, member), 0, kinds, \
+		    (roles) | CONF_FOR_PARENT, after                                 \
+	}
+/* clang-format off */
+static const struct option action_rows[] = {
+    ROW("junk", FLAG, junk, KIND(MAILDIR), D, NULL),
+    ROW("rcpt-to", FLAG, rcpt_to, KIND(LMTP), D, NULL),
+    ROW("alias", MAPPING, alias, LOCAL, L, NULL),
+    ROW("virtual", MAPPING, virtual, LOCAL, L, NULL),
+    ROW("userbase", MAPPING, userbase, LOCAL, L, NULL),
+    ROW("user", ACCOUNT, user, PROGRAM, L | D, NULL),
+    ROW("wrapper", NAME, wrapper, LOCAL, D, NULL),
+    ROW("host", URL, host, RELAY, D, NULL),
+    ROW("helo", HOSTNAME, helo, RELAY, D, NULL),
+    ROW("helo-src", MAPPING, helo_src, RELAY, D, NULL),
+    ROW("src", LIST, src, RELAY, D, NULL),
+    ROW("domain", MAPPING, domain_table, RELAY, D, NULL),
+    ROW("mail-from", STRING, mail_from, RELAY, D, NULL),
+    ROW("auth", MAPPING, auth, RELAY, D, NULL),
+    ROW("pki", PKI, pki, RELAY, D, NULL),
+    ROW("ca", NAME, ca, RELAY, D, NULL),
+    ROW("tls", FLAG, tls_required, RELAY, D, NULL),
+    ROW("no-verify", FLAG, tls_no_verify, RELAY, D, "tls"),
+    ROW("srs", FLAG, srs, RELAY, D, NULL),
+    ROW("backup", FLAG, backup, RELAY, D, NULL),
+    ROW("mx", HOSTNAME, backup_name, RELAY, D, "backup"),
+    ROW("ttl", DURATION, ttl_s, LOCAL | RELAY, Q, NULL),
+};
+/* clang-format on */
+#undef ROW
+
+const struct option_table action_options = {"action", action_rows, NITEMS(action_rows)};
+
+enum target { TARGET_NONE, TARGET_OPTIONAL, TARGET_REQUIRED };
+
+static const struct {
+	const char *word;
+	enum target target;
+} kinds[] = {
+    [CONF_ACTION_MAILDIR] = {"maildir", TARGET_OPTIONAL},
+    [CONF_ACTION_MBOX] = {"mbox", TARGET_NONE},
+    [CONF_ACTION_MDA] = {"mda", TARGET_REQUIRED},
+    [CONF_ACTION_LMTP] = {"lmtp", TARGET_REQUIRED},
+    [CONF_ACTION_RELAY] = {"relay", TARGET_NONE},
+    [CONF_ACTION_EXPAND_ONLY] = {"expand-only", TARGET_NONE},
+    [CONF_ACTION_FORWARD_ONLY] = {"forward-only", TARGET_NONE},
+};
+
+const char *
+dump_action_kind(const struct conf_action *a)
+{
+	return kinds[a->kind].word;
+}
+
+/* The word in hand as a kind of action. */
+static int
+parse_kind(struct parser *p, enum conf_action_kind *kind)
+{
+	const char *words[NITEMS(kinds) + 1];
+	size_t i;
+
+	for (i = 0; i < NITEMS(kinds); i++) {
+		if (parse_is_word(p, kinds[i].word))
+			break;
+		words[i] = kinds[i].word;
+	}
+	if (i == NITEMS(kinds)) {
+		words[i] = NULL;
+		return parse_unknown(p, "action method", words);
+	}
+	if (parse_supported(p, &p->tok.at, "action", kinds[i].word) == -1)
+		return -1;
+	*kind = (enum conf_action_kind)i;
+	parse_advance(p);
+	return 0;
+}
+
+static int
+parse_target(struct parser *p, struct conf_action *a)
+{
+	enum target target = kinds[a->kind].target;
+	struct pattern_fault fault;
+	struct place at = p->tok.at;
+
+	if (target == TARGET_NONE || (target == TARGET_OPTIONAL && !parse_is_name(p)))
+		return 0;
+	if (parse_string(p, "where to deliver to", CONF_STRING_MAX, &a->target) == -1)
+		return -1;
+	if (a->kind != CONF_ACTION_MAILDIR || pattern_check(a->target, &fault) == 0)
+		return 0;
+	/* After the opening quote. */
+	at.column += (unsigned int)fault.offset + 1;
+	error_add(p->errors, &at, "%s", fault.text);
+	return -1;
+}
+
+static int
+relay_scheme_supported(struct parser *p, const struct conf_action *a, const struct place *at)
+{
+	char word[32];
+	const char *end = a->host == NULL ? NULL : strstr(a->host, "://");
+
+	if (end == NULL)
+		return 0;
+	(void)snprintf(word, sizeof(word), "host %.*s", (int)(end - a->host), a->host);
+	return parse_supported(p, at, "action", word);
+}
+
+/* Options that need or exclude each other. */
+static int
+action_check(struct parser *p, const struct conf_action *a, const struct place *at)
+{
+	const char *why = NULL;
+	bool clear = a->host != NULL && strncmp(a->host, "smtp+notls:", 11) == 0;
+
+	if (a->alias != NULL && a->virtual != NULL)
+		why = "'alias' and 'virtual' exclude each other";
+	else if (a->host != NULL && a->domain_table != NULL)
+		why = "'host' and 'domain' exclude each other";
+	else if (a->backup && (a->host != NULL || a->domain_table != NULL))
+		why = "'backup' excludes 'host' and 'domain'";
+	else if (a->auth != NULL && a->host == NULL && a->domain_table == NULL)
+		why = "'auth' needs 'host' or 'domain'";
+	else if (a->auth != NULL && clear)
+		why = "'auth' needs TLS: not smtp+notls";
+	else if (a->tls_required && clear)
+		why = "'tls' contradicts smtp+notls";
+	else if (a->host != NULL && strchr(a->host, '@') != NULL && a->auth == NULL)
+		why = "a label in 'host' needs 'auth'";
+	if (why == NULL)
+		return relay_scheme_supported(p, a, at);
+	error_add(p->errors, at, "%s", why);
+	return -1;
+}
+
+int
+parse_action(struct parser *p)
+{
+	struct conf *c = p->conf;
+	struct place at = p->tok.at;
+	struct conf_action *a;
+	struct option_run run;
+
+	if (parse_is_name(p) && conf_action_find(c, p->tok.text) != NULL)
+		return parse_fail(p, "action '%.64s' is defined twice", p->tok.text);
+	a = parse_new(p, &c->actions, c->nactions, sizeof(*a), PARSE_ACTIONS_MAX);
+	if (a == NULL)
+		return -1;
+	c->nactions++;
+	if (parse_checked(p, "an action name", check_name, &a->name) == -1 ||
+	    parse_kind(p, &a->kind) == -1 || parse_target(p, a) == -1)
+		return -1;
+	run = (struct option_run){.object = a, .kind = 1U << a->kind};
+	if (option_parse(p, &action_options, &run) == -1)
+		return -1;
+	return action_check(p, a, &at);
+}

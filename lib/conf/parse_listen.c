@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * "listen on": a listener and its options.
+ *
+ * Invariant: a listener that takes passwords has TLS, so that none is ever
+ * asked for in the clear.
+ */
+#include "lib/conf/option.h"
+
+#include <sys/socket.h>
+
+#include <string.h>
+
+#define PORT_SMTP      25
+#define PORT_SMTPS     465
+
+#define ON_ADDRESS     1U
+#define ON_SOCKET      2U
+#define ON_BOTH	       (ON_ADDRESS | ON_SOCKET)
+
+#define LISTENER_ROLES (CONF_FOR_PARENT | CONF_FOR_SESSION)
+
+#define ROW(word, type, member, value, kinds, after)                                       \
+	{                                                                                  \
+		word, OPTION_##type, offsetof(struct conf_listener, member), value, kinds, \
+		    LISTENER_ROLES, after                                                  \
+	}
+/* clang-format off */
+static const struct option listener_rows[] = {
+    ROW("inet4", CHOICE, family, AF_INET, ON_ADDRESS, NULL),
+    ROW("inet6", CHOICE, family, AF_INET6, ON_ADDRESS, NULL),
+    ROW("port", PORT, port, 0, ON_ADDRESS, NULL),
+    ROW("tls", CHOICE, tls, CONF_TLS_STARTTLS, ON_ADDRESS, NULL),
+    ROW("tls-require", CHOICE, tls, CONF_TLS_REQUIRE, ON_ADDRESS, NULL),
+    ROW("smtps", CHOICE, tls, CONF_TLS_SMTPS, ON_ADDRESS, NULL),
+    ROW("pki", PKI, pki, 0, ON_ADDRESS, NULL),
+    ROW("ca", NAME, ca, 0, ON_ADDRESS, NULL),
+    ROW("auth", FLAG_MAPPING, auth, offsetof(struct conf_listener, auth_table), ON_ADDRESS, NULL),
+    ROW("auth-optional", FLAG_MAPPING, auth_optional, offsetof(struct conf_listener, auth_table),
+	ON_ADDRESS, NULL),
+    ROW("tag", NAME, tag, 0, ON_BOTH, NULL),
+    ROW("hostname", HOSTNAME, hostname, 0, ON_ADDRESS, NULL),
+    ROW("senders", MAPPING, senders, 0, ON_ADDRESS, NULL),
+    ROW("masquerade", FLAG, senders_masquerade, 0, ON_ADDRESS, "senders"),
+    ROW("mask-src", FLAG, mask_src, 0, ON_BOTH, NULL),
+    ROW("no-dsn", FLAG, no_dsn, 0, ON_BOTH, NULL),
+    ROW("received-auth", FLAG, received_auth, 0, ON_ADDRESS, NULL),
+    ROW("proxy-v2", FLAG, proxy_v2, 0, ON_ADDRESS, NULL),
+    ROW("filter", NAME, filter, 0, ON_BOTH, NULL),
+};
+/* clang-format on */
+#undef ROW
+
+const struct option_table listener_options = {"listen", listener_rows, NITEMS(listener_rows)};
+
+static int
+listener_refused(struct parser *p, const struct place *at, const char *why)
+{
+	error_add(p->errors, at, "%s", why);
+	return -1;
+}
+
+/* Options that need or exclude each other. */
+static int
+listener_check(struct parser *p, const struct conf_listener *l, const struct place *at)
+{
+	bool auth = l->auth || l->auth_optional;
+
+	if (l->auth && l->auth_optional)
+		return listener_refused(p, at, "'auth' and 'auth-optional' exclude each other");
+	if (auth && l->tls == CONF_TLS_NONE)
+		return listener_refused(p, at, "'auth' needs 'tls', 'tls-require' or 'smtps'");
+	if (l->pki != NULL && l->tls == CONF_TLS_NONE)
+		return listener_refused(p, at, "'pki' needs 'tls', 'tls-require' or 'smtps'");
+	if (l->senders != NULL && !auth)
+		return listener_refused(p, at, "'senders' needs 'auth' or 'auth-optional'");
+	return 0;
+}
+
+int
+parse_listen(struct parser *p)
+{
+	struct conf *c = p->conf;
+	struct place at = p->tok.at;
+	struct conf_listener *l;
+	struct option_run run;
+
+	if (!parse_take_word(p, "on"))
+		return parse_expected(p, "'on'");
+	l = parse_new(p, &c->listeners, c->nlisteners, sizeof(*l), PARSE_LISTENERS_MAX);
+	if (l == NULL)
+		return -1;
+	c->nlisteners++;
+	l->family = AF_UNSPEC;
+	at = p->tok.at;
+	if (parse_is_word(p, "socket")) {
+		if (parse_supported(p, &at, "listen", "socket") == -1)
+			return -1;
+		l->socket = true;
+		parse_advance(p);
+	} else if (parse_string(p, "an address or interface", CONF_STRING_MAX, &l->host) == -1) {
+		return -1;
+	}
+	run = (struct option_run){.object = l, .kind = l->socket ? ON_SOCKET : ON_ADDRESS};
+	if (option_parse(p, &listener_options, &run) == -1)
+		return -1;
+	if (!option_was_given(&listener_options, &run, "port") && !l->socket)
+		l->port = l->tls == CONF_TLS_SMTPS ? PORT_SMTPS : PORT_SMTP;
+	l->submission = l->auth && l->port != PORT_SMTP;
+	return listener_check(p, l, &at);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * "match": the tests of a rule and what becomes of the mail.
+ *
+ * Invariant: every rule says where mail comes from and where it goes: without
+ * a "from" it is local, and so it is without a "for".  A rule that nobody
+ * finished can therefore never relay for strangers.
+ */
+#include "lib/conf/match.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/str.h"
+#include "lib/conf/check.h"
+#include "lib/conf/parse.h"
+
+/* clang-format off */
+const struct match_word match_words[] = {
+    {"from", "any", CONF_TEST_FROM_ANY, MATCH_NOTHING, REFERENCE_ANY},
+    {"from", "local", CONF_TEST_FROM_LOCAL, MATCH_NOTHING, REFERENCE_ANY},
+    {"from", "socket", CONF_TEST_FROM_SOCKET, MATCH_NOTHING, REFERENCE_ANY},
+    {"from", "auth", CONF_TEST_FROM_AUTH, MATCH_TABLE_OPTIONAL, REFERENCE_ANY},
+    {"from", "src", CONF_TEST_FROM_SRC, MATCH_TABLE, REFERENCE_LIST},
+    {"from", "rdns", CONF_TEST_FROM_RDNS, MATCH_TABLE_OPTIONAL, REFERENCE_LIST},
+    {"from", "mail-from", CONF_TEST_FROM_MAIL_FROM, MATCH_TABLE, REFERENCE_LIST},
+    {"for", "any", CONF_TEST_FOR_ANY, MATCH_NOTHING, REFERENCE_ANY},
+    {"for", "local", CONF_TEST_FOR_LOCAL, MATCH_NOTHING, REFERENCE_ANY},
+    {"for", "domain", CONF_TEST_FOR_DOMAIN, MATCH_TABLE, REFERENCE_LIST},
+    {"for", "rcpt-to", CONF_TEST_FOR_RCPT_TO, MATCH_TABLE, REFERENCE_LIST},
+    {"", "auth", CONF_TEST_AUTH, MATCH_TABLE_OPTIONAL, REFERENCE_ANY},
+    {"", "helo", CONF_TEST_HELO, MATCH_TABLE, REFERENCE_LIST},
+    {"", "mail-from", CONF_TEST_MAIL_FROM, MATCH_TABLE, REFERENCE_LIST},
+    {"", "rcpt-to", CONF_TEST_RCPT_TO, MATCH_TABLE, REFERENCE_LIST},
+    {"", "tag", CONF_TEST_TAG, MATCH_TEXT, REFERENCE_ANY},
+    {"", "tls", CONF_TEST_TLS, MATCH_NOTHING, REFERENCE_ANY},
+};
+/* clang-format on */
+const size_t match_nwords = NITEMS(match_words);
+
+static const char *const other_words[] = {"from", "for", "action", "reject"};
+
+/* The row of the word in hand within a group, or NULL after a report. */
+static const struct match_word *
+parse_match_word(struct parser *p, const char *group)
+{
+	const char *words[NITEMS(match_words) + NITEMS(other_words) + 1];
+	size_t i, n = 0;
+
+	for (i = 0; i < match_nwords; i++) {
+		if (strcmp(match_words[i].group, group) != 0)
+			continue;
+		if (parse_is_word(p, match_words[i].word))
+			return &match_words[i];
+		words[n++] = match_words[i].word;
+	}
+	for (i = 0; i < NITEMS(other_words) && *group == '\0'; i++)
+		words[n++] = other_words[i];
+	words[n] = NULL;
+	(void)parse_unknown(p, "condition", words);
+	return NULL;
+}
+
+static int
+parse_tag(struct parser *p, struct conf_test *test)
+{
+	if ((parse_is_punct(p, '<') || parse_is_punct(p, '{')) &&
+	    parse_supported(p, &p->tok.at, "match", "tag list") == -1)
+		return -1;
+	return parse_checked(p, "a tag", check_name, &test->arg);
+}
+
+static int
+parse_test_value(struct parser *p, const struct match_word *row, struct conf_test *test)
+{
+	bool table = row->value == MATCH_TABLE || row->value == MATCH_TABLE_OPTIONAL;
+
+	if (row->value != MATCH_NOTHING && parse_is_word(p, "regex")) {
+		if (parse_supported(p, &p->tok.at, "match", "regex") == -1)
+			return -1;
+		test->regex = true;
+		parse_advance(p);
+	}
+	if (row->value == MATCH_TEXT)
+		return parse_tag(p, test);
+	if (row->value == MATCH_TABLE_OPTIONAL && !test->regex && !parse_is_name(p) &&
+	    !parse_is_punct(p, '<') && !parse_is_punct(p, '{'))
+		return 0;
+	return table ? parse_table(p, row->reference, &test->arg) : 0;
+}
+
+static struct conf_test *
+rule_new_test(struct parser *p, struct conf_rule *rule)
+{
+	struct conf_test *test = parse_new(
+	    p, &rule->tests, rule->ntests, sizeof(*test), PARSE_TESTS_MAX);
+
+	if (test != NULL)
+		rule->ntests++;
+	return test;
+}
+
+const struct match_word *
+match_word_of(enum conf_test_kind kind)
+{
+	size_t i = 0;
+
+	while (match_words[i].kind != kind)
+		i++;
+	return &match_words[i];
+}
+
+/* A rule has one "from", one "for" and each plain test once. */
+static int
+rule_allows(struct parser *p, const struct conf_rule *rule, const struct match_word *row)
+{
+	size_t i;
+
+	for (i = 0; i < rule->ntests; i++) {
+		const struct match_word *other = match_word_of(rule->tests[i].kind);
+
+		if (other == row)
+			return parse_fail(p, "'%s' was given before", row->word);
+		if (*row->group != '\0' && strcmp(other->group, row->group) == 0)
+			return parse_fail(p, "a rule has one '%s', and there was '%s %s'",
+			    row->group, other->group, other->word);
+	}
+	return 0;
+}
+
+static int
+parse_test(struct parser *p, struct conf_rule *rule)
+{
+	const struct match_word *row;
+	struct conf_test *test;
+	const char *group = "";
+	bool negated = parse_take_punct(p, '!');
+
+	if (parse_take_word(p, "from"))
+		group = "from";
+	else if (parse_take_word(p, "for"))
+		group = "for";
+	if ((row = parse_match_word(p, group)) == NULL || rule_allows(p, rule, row) == -1)
+		return -1;
+	if ((test = rule_new_test(p, rule)) == NULL)
+		return -1;
+	test->kind = row->kind;
+	test->negated = negated;
+	parse_advance(p);
+	return parse_test_value(p, row, test);
+}
+
+/* The tests that the family assumes where a rule is silent. */
+static int
+rule_complete(struct parser *p, struct conf_rule *rule)
+{
+	bool from = false, for_ = false;
+	struct conf_test *test;
+	size_t i;
+
+	for (i = 0; i < rule->ntests; i++) {
+		const struct match_word *row = match_word_of(rule->tests[i].kind);
+
+		from = from || strcmp(row->group, "from") == 0;
+		for_ = for_ || strcmp(row->group, "for") == 0;
+	}
+	if (!from) {
+		if ((test = rule_new_test(p, rule)) == NULL)
+			return -1;
+		test->kind = CONF_TEST_FROM_LOCAL;
+	}
+	if (!for_) {
+		if ((test = rule_new_test(p, rule)) == NULL)
+			return -1;
+		test->kind = CONF_TEST_FOR_LOCAL;
+	}
+	return 0;
+}
+
+/* "line N" after a rule: where it stood before a dump. */
+static int
+parse_old_line(struct parser *p, struct conf_rule *rule)
+{
+	uint64_t line;
+
+	if (!parse_take_word(p, "line"))
+		return 0;
+	if (str_u64(p->tok.text, 1, UINT32_MAX, &line) == -1)
+		return parse_expected(p, "a line number");
+	rule->line = (unsigned int)line;
+	parse_advance(p);
+	return 0;
+}
+
+static int
+parse_outcome(struct parser *p, struct conf_rule *rule)
+{
+	struct place at;
+
+	if (parse_take_word(p, "reject"))
+		return parse_old_line(p, rule);
+	if (!parse_take_word(p, "action"))
+		return parse_expected(p, "'action' or 'reject'");
+	at = p->tok.at;
+	if (parse_string(p, "an action name", CONF_NAME_MAX, &rule->action) == -1)
+		return -1;
+	if (parse_reference(p, REFERENCE_ACTION, rule->action, &at) == -1)
+		return -1;
+	return parse_old_line(p, rule);
+}
+
+int
+parse_match(struct parser *p)
+{
+	struct conf *c = p->conf;
+	struct conf_rule *rule;
+
+	rule = parse_new(p, &c->rules, c->nrules, sizeof(*rule), PARSE_RULES_MAX);
+	if (rule == NULL)
+		return -1;
+	c->nrules++;
+	rule->line = p->tok.at.line;
+	while (!parse_is_end(p) && !parse_is_word(p, "action") && !parse_is_word(p, "reject")) {
+		if (parse_test(p, rule) == -1)
+			return -1;
+	}
+	if (parse_outcome(p, rule) == -1)
+		return -1;
+	return rule_complete(p, rule);
+}

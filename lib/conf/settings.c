@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The plain settings: from text to struct conf_values and back.
+ *
+ * Invariant: a member holds its default or a text that its type and range
+ * allow; setting_text() of it gives setting_set() the same value again.
+ */
+#include "lib/conf/settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/str.h"
+#include "lib/conf/check.h"
+#include "lib/conf/size.h"
+
+#define SETTING_ROW(group, name, member, type, fallback, min, max, roles)                        \
+	[SETTING_##member] = {group, name, offsetof(struct conf_values, member), SETTING_##type, \
+	    fallback, min, max, (roles) | CONF_FOR_PARENT},
+const struct setting conf_settings[SETTING__MAX] = {CONF_SETTINGS(SETTING_ROW)};
+#undef SETTING_ROW
+
+static bool (*const string_checks[])(const char *) = {
+    [SETTING_PATH] = check_path,
+    [SETTING_HOSTNAME] = check_hostname,
+    [SETTING_ACCOUNT] = check_account,
+    [SETTING_SERVERS] = check_servers,
+};
+
+static const char *const string_kinds[] = {
+    [SETTING_PATH] = "an absolute path",
+    [SETTING_HOSTNAME] = "a host name",
+    [SETTING_ACCOUNT] = "an account name",
+    [SETTING_SERVERS] = "addresses such as 192.0.2.1 or 192.0.2.1@5353",
+};
+
+bool
+setting_is_string(const struct setting *s)
+{
+	return s->type >= SETTING_PATH;
+}
+
+static void *
+member_of(const struct conf_values *v, const struct setting *s)
+{
+	return (char *)(uintptr_t)v + s->offset;
+}
+
+static int
+set_number(struct conf_values *v, const struct setting *s, const char *text)
+{
+	uint64_t n = 0;
+	int64_t seconds;
+	int r;
+
+	if (s->type == SETTING_DURATION) {
+		if ((r = size_parse_duration(text, &seconds)) == 0)
+			n = (uint64_t)seconds;
+	} else if (s->type == SETTING_BYTES) {
+		r = size_parse_bytes(text, &n);
+	} else {
+		r = str_u64(text, 0, UINT64_MAX, &n);
+	}
+	if (r == -1)
+		return -1;
+	if (n < s->min || n > s->max) {
+		errno = ERANGE;
+		return -1;
+	}
+	/* int64_t and uint64_t members alike: the ranges keep to what both hold. */
+	memcpy(member_of(v, s), &n, sizeof(n));
+	return 0;
+}
+
+int
+setting_set(struct conf_values *v, const struct setting *s, const char *text)
+{
+	char **member, *copy;
+
+	if (!setting_is_string(s))
+		return set_number(v, s, text);
+	if (!string_checks[s->type](text)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if ((copy = strdup(text)) == NULL)
+		return -1;
+	member = member_of(v, s);
+	free(*member);
+	*member = copy;
+	return 0;
+}
+
+int
+settings_init(struct conf_values *v)
+{
+	size_t i;
+
+	for (i = 0; i < SETTING__MAX; i++) {
+		const struct setting *s = &conf_settings[i];
+
+		if (s->fallback != NULL && setting_set(v, s, s->fallback) == -1) {
+			bug_on(errno != ENOMEM);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void
+settings_free(struct conf_values *v)
+{
+	size_t i;
+
+	for (i = 0; i < SETTING__MAX; i++) {
+		if (setting_is_string(&conf_settings[i]))
+			free(*(char **)member_of(v, &conf_settings[i]));
+	}
+}
+
+void
+setting_describe(const struct setting *s, char *dst, size_t size)
+{
+	char min[SIZE_TEXT_MAX], max[SIZE_TEXT_MAX];
+
+	if (setting_is_string(s)) {
+		(void)snprintf(dst, size, "%s", string_kinds[s->type]);
+	} else if (s->type == SETTING_DURATION) {
+		size_format_duration(min, (int64_t)s->min);
+		size_format_duration(max, (int64_t)s->max);
+		(void)snprintf(dst, size, "a duration such as 5m, from %s to %s", min, max);
+	} else if (s->type == SETTING_BYTES) {
+		size_format_bytes(min, s->min);
+		size_format_bytes(max, s->max);
+		(void)snprintf(dst, size, "a size such as 35M, from %s to %s", min, max);
+	} else {
+		(void)snprintf(dst, size, "a number from %" PRIu64 " to %" PRIu64, s->min, s->max);
+	}
+}
+
+const char *
+setting_text(const struct conf_values *v, const struct setting *s, char *dst)
+{
+	uint64_t n;
+
+	if (setting_is_string(s))
+		return *(char **)member_of(v, s);
+	memcpy(&n, member_of(v, s), sizeof(n));
+	if (s->type == SETTING_DURATION)
+		size_format_duration(dst, (int64_t)n);
+	else if (s->type == SETTING_BYTES)
+		size_format_bytes(dst, n);
+	else
+		(void)snprintf(dst, SIZE_TEXT_MAX, "%" PRIu64, n);
+	return dst;
+}

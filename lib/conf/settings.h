@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_CONF_SETTINGS_H
+#define LIB_CONF_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/bug.h"
+#include "lib/conf/conf.h"
+
+/*
+ * The plain settings of smtpd.conf, one row each: statement (group and name;
+ * a name of "" is a statement of one word), member of struct conf_values,
+ * type, default as it would be written (NULL: none), range, and the roles
+ * that get it besides the parent.  Parser, defaults and dump are made from
+ * this table; a test holds the manual page to it.
+ *
+ * Ranges: durations in seconds, sizes in octets; strings have none.
+ */
+#define SETTING_ALL (CONF_FOR_SESSION | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
+#define SETTING_DAY 86400
+
+/* clang-format off */
+#define CONF_SETTINGS(X) \
+	X("hostname", "", hostname, HOSTNAME, NULL, 0, 0, SETTING_ALL) \
+	X("queue", "directory", spool, PATH, "/var/spool/postern", 0, 0, CONF_FOR_QUEUE) \
+	X("queue", "ttl", queue_ttl_s, DURATION, "4d", 1, 365 * SETTING_DAY, CONF_FOR_QUEUE) \
+	X("queue", "retry-min", retry_min_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_QUEUE) \
+	X("queue", "retry-max", retry_max_s, DURATION, "4h", 1, 7 * SETTING_DAY, CONF_FOR_QUEUE) \
+	X("bounce", "warn-interval", bounce_warn_s, DURATION, "4h", 1, 365 * SETTING_DAY, \
+	    CONF_FOR_QUEUE) \
+	X("smtp", "max-message-size", smtp_max_message_bytes, BYTES, "35M", 1024, 1ULL << 40, \
+	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
+	X("smtp", "max-recipients", smtp_max_recipients, COUNT, "1000", 1, 100000, \
+	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
+	X("smtp", "max-sessions", smtp_max_sessions, COUNT, "1000", 1, 100000, CONF_FOR_SESSION) \
+	X("smtp", "max-sessions-per-client", smtp_max_sessions_per_client, COUNT, "100", 1, 100000, \
+	    CONF_FOR_SESSION) \
+	X("smtp", "max-line-size", smtp_max_line_bytes, BYTES, "2048", 1000, 1ULL << 20, \
+	    CONF_FOR_SESSION) \
+	X("smtp", "max-received", smtp_max_received, COUNT, "100", 1, 1000, CONF_FOR_SESSION) \
+	X("smtp", "timeout", smtp_timeout_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_SESSION) \
+	X("smtp", "processes", session_processes, COUNT, "0", 0, 256, CONF_FOR_SESSION) \
+	X("mta", "max-connections", delivery_max_connections, COUNT, "100", 1, 10000, \
+	    CONF_FOR_DELIVERY) \
+	X("mta", "max-connections-per-destination", delivery_max_per_destination, COUNT, "10", 1, \
+	    10000, CONF_FOR_DELIVERY) \
+	X("mta", "timeout", delivery_timeout_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_DELIVERY) \
+	X("control", "socket", socket, PATH, "/run/postern/smtpd.sock", 0, 0, CONF_FOR_CONTROL) \
+	X("control", "group", admin_group, ACCOUNT, NULL, 0, 0, CONF_FOR_CONTROL) \
+	X("trust", "ca", ca_file, PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, \
+	    CONF_FOR_DELIVERY) \
+	X("trust", "anchor", trust_anchor, PATH, "/usr/share/dns/root.key", 0, 0, CONF_FOR_LOOKUP) \
+	X("resolver", "config", resolv_conf, PATH, "/etc/resolv.conf", 0, 0, CONF_FOR_LOOKUP) \
+	X("resolver", "forward", resolver_forward, SERVERS, NULL, 0, 0, CONF_FOR_LOOKUP)
+/* clang-format on */
+
+enum setting_type {
+	SETTING_COUNT,
+	SETTING_BYTES,
+	SETTING_DURATION,
+	SETTING_PATH,
+	SETTING_HOSTNAME,
+	SETTING_ACCOUNT,
+	SETTING_SERVERS /* addresses, each with an optional @port */
+};
+
+#define SETTING_ID(group, name, member, type, fallback, min, max, roles) SETTING_##member,
+enum setting_id { CONF_SETTINGS(SETTING_ID) SETTING__MAX };
+#undef SETTING_ID
+
+struct setting {
+	const char *group, *name;
+	size_t offset; /* in struct conf_values */
+	enum setting_type type;
+	const char *fallback;
+	uint64_t min, max;
+	unsigned int roles;
+};
+
+extern const struct setting conf_settings[SETTING__MAX];
+
+/* Gives every setting its default. -1: ENOMEM. */
+int settings_init(struct conf_values *v) WARN_UNUSED;
+void settings_free(struct conf_values *v);
+/*
+ * Sets one from its text.  -1 with errno EINVAL (not of the type), ERANGE
+ * (out of the range) or ENOMEM, and the old value as it was.
+ */
+int setting_set(struct conf_values *v, const struct setting *s, const char *text) WARN_UNUSED;
+bool setting_is_string(const struct setting *s);
+/* What such a setting takes, for an error: "a duration such as 5m, from 1s to 1d". */
+void setting_describe(const struct setting *s, char *dst, size_t size);
+/* The value as text, unquoted, in dst; NULL when it has none. */
+#define SETTING_TEXT_MAX (CONF_STRING_MAX + 1)
+const char *setting_text(const struct conf_values *v, const struct setting *s, char *dst);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the OpenSMTPD family's language has and this release does not do.
+ *
+ * Invariant: nothing that is listed here gets past the parser.  The grammar of
+ * most rows is there already: to begin to support one, delete the row.
+ */
+#include "lib/conf/keyword.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "lib/base/bug.h"
+
+#define NEEDS_TLS     "connections to other servers are opportunistic at best"
+#define NEEDS_FILTERS "there are no filters"
+#define NEEDS_ROUTES  "a relay goes to one host or to the domain's MX"
+
+/* clang-format off */
+static const struct {
+	const char *what, *why;
+} unsupported[] = {
+    {"admd", NEEDS_FILTERS},
+    {"ca", "only the authorities of 'trust ca' are known"},
+    {"filter", NEEDS_FILTERS},
+    {"mda", "there are no mail delivery commands"},
+    {"proc", NEEDS_FILTERS},
+    {"scheduler", "the schedule needs no limits"},
+    {"srs", "envelope senders are never rewritten"},
+
+    {"bounce warn-interval list", "there is one warning"},
+    {"mta limit", "see 'mta max-connections'"},
+    {"mta max-deferred", "deferred mail is never held in memory"},
+    {"pki dhe", "key exchange is by elliptic curves"},
+    {"queue compression", "messages are stored as they came"},
+    {"queue encryption", "messages are stored as they came"},
+    {"smtp ciphers", "the library's secure defaults are used"},
+    {"smtp limit max-mails", "a session may bring any number of messages"},
+    {"smtp sub-addr-delim", "the delimiter is '+'"},
+    {"table backend", "tables are inline or plain files"},
+
+    {"listen ca", "client certificates are not asked for"},
+    {"listen ciphers", "the library's secure defaults are used"},
+    {"listen filter", NEEDS_FILTERS},
+    {"listen hostnames", "see 'hostname'"},
+    {"listen pki list", "a listener has one certificate"},
+    {"listen protocols", "TLS is 1.2 or later"},
+    {"listen proxy-v2", "addresses are taken from the connection"},
+    {"listen senders", "senders are not tied to accounts"},
+    {"listen socket", "local programs submit to a loopback address"},
+    {"listen verify", "client certificates are not asked for"},
+
+    {"action auth", "there is nowhere safe to keep a password"},
+    {"action backup", NEEDS_ROUTES},
+    {"action ca", NEEDS_TLS},
+    {"action ciphers", NEEDS_TLS},
+    {"action domain", NEEDS_ROUTES},
+    {"action filter", NEEDS_FILTERS},
+    {"action helo-src", NEEDS_ROUTES},
+    {"action host list", NEEDS_ROUTES},
+    {"action host lmtp", "there is no LMTP"},
+    {"action host smtp+tls", NEEDS_TLS},
+    {"action host smtps", NEEDS_TLS},
+    {"action junk", "messages are not sorted"},
+    {"action lmtp", "there is no LMTP"},
+    {"action mbox", "local mail goes to a maildir"},
+    {"action mda", "there are no mail delivery commands"},
+    {"action pki", NEEDS_TLS},
+    {"action protocols", NEEDS_TLS},
+    {"action src", "the kernel chooses the address"},
+    {"action srs", "envelope senders are never rewritten"},
+    {"action tls", NEEDS_TLS},
+    {"action wrapper", "there are no mail delivery commands"},
+
+    {"match regex", "tables hold plain values"},
+    {"match tag list", "a rule names one tag"},
+};
+/* clang-format on */
+
+const char *
+keyword_unsupported(const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(unsupported); i++) {
+		if (strcmp(unsupported[i].what, what) == 0)
+			return unsupported[i].why;
+	}
+	return NULL;
+}

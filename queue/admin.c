@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What an admin sees and changes.  Every answer is a page, so that a queue of
+ * a million messages costs neither memory nor the mail's time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "queue/queue.h"
+
+#define PAGE_RCPTS 1000	 /* recipients shown of one message in a page */
+#define ONE_RCPTS 10000 /* and when it is asked for alone */
+
+struct page {
+	struct program *p;
+	struct channel *ch;
+	uint32_t req;
+	size_t messages;
+};
+
+static void
+send_message(const struct page *page, const struct spool_message *m)
+{
+	struct msg_list_message out = {.req = page->req,
+	    .id = m->id,
+	    .sender = m->sender,
+	    .client = m->client,
+	    .received_s = m->received_s,
+	    .expires_s = m->expires_s,
+	    .size_bytes = m->size_bytes,
+	    .flags = m->flags,
+	    .nchunks = m->nchunks};
+
+	(void)channel_send(page->ch, MSG_list_message, &out);
+}
+
+static void
+page_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
+{
+	struct page *page = arg;
+	struct msg_list_rcpt out;
+
+	if (r == NULL) {
+		page->messages++;
+		send_message(page, m);
+		return;
+	}
+	out = (struct msg_list_rcpt){.req = page->req,
+	    .key = r->key,
+	    .address = r->address,
+	    .original = r->original,
+	    .action = r->action,
+	    .dest = r->dest,
+	    .state = (uint8_t)r->state,
+	    .working = map_get_u64(page->p->working, r->key) != NULL,
+	    .due_s = r->due_s,
+	    .attempts = r->attempts,
+	    .status = r->status,
+	    .text = r->text,
+	    .remote = r->remote};
+	(void)channel_send(page->ch, MSG_list_rcpt, &out);
+}
+
+static void
+page_end(const struct page *page, int rc, bool more)
+{
+	struct msg_list_end end = {.req = page->req,
+	    .outcome = (uint8_t)(rc == 0 ? IPC_OK : outcome_of_error(errno)),
+	    .more = more};
+
+	(void)channel_send(page->ch, MSG_list_end, &end);
+}
+
+void
+admin_list(struct program *p, struct channel *ch, const struct msg_list *m)
+{
+	struct page page = {.p = p, .ch = ch, .req = m->req};
+	int rc = spool_list(p->spool, m->after, m->limit, PAGE_RCPTS, page_visit, &page);
+
+	page_end(&page, rc, rc == 0 && page.messages == m->limit);
+}
+
+void
+admin_get(struct program *p, struct channel *ch, const struct msg_get *m)
+{
+	struct page page = {.p = p, .ch = ch, .req = m->req};
+
+	page_end(&page, spool_get(p->spool, m->id, ONE_RCPTS, page_visit, &page), false);
+}
+
+struct read_answer {
+	struct channel *ch;
+	struct msg_read_data m;
+};
+
+static void
+send_data(void *arg, struct span data)
+{
+	struct read_answer *a = arg;
+
+	a->m.outcome = IPC_OK;
+	a->m.data = data;
+	(void)channel_send(a->ch, MSG_read_data, &a->m);
+}
+
+void
+admin_read(struct program *p, struct channel *ch, const struct msg_read *m)
+{
+	struct read_answer a = {.ch = ch, .m = {.req = m->req}};
+
+	if (spool_read(p->spool, m->id, m->seq, send_data, &a) == 0)
+		return;
+	a.m.outcome = (uint8_t)outcome_of_error(errno);
+	(void)channel_send(ch, MSG_read_data, &a.m);
+}
+
+/* -- changes: answered when they are durable -- */
+
+struct change {
+	struct program *p;
+	uint32_t req, instance;
+};
+
+static void
+on_changed(void *arg, int error)
+{
+	struct change *c = arg;
+	struct channel *control = service_peer(c->p->service, ROLE_CONTROL, c->instance);
+	struct msg_done m = {.req = c->req,
+	    .outcome = (uint8_t)outcome_of_error(error),
+	    .text = error == 0 ? "" : error == ENOENT ? "no such message" : strerror(error)};
+
+	if (control != NULL)
+		(void)channel_send(control, MSG_done, &m);
+	c->p->more_due = true;
+	free(c);
+}
+
+static void
+change_schedule(struct program *p, uint64_t id, struct change *c)
+{
+	spool_schedule(p->spool, id, service_now_s(p->service), on_changed, c);
+}
+
+static void
+change_remove(struct program *p, uint64_t id, struct change *c)
+{
+	spool_remove(p->spool, id, on_changed, c);
+}
+
+static void
+change_hold(struct program *p, uint64_t id, struct change *c)
+{
+	spool_set_flags(p->spool, id, SPOOL_HELD_MESSAGE, 0, on_changed, c);
+}
+
+static void
+change_release(struct program *p, uint64_t id, struct change *c)
+{
+	spool_set_flags(p->spool, id, 0, SPOOL_HELD_MESSAGE, on_changed, c);
+}
+
+static void (*const changes[IPC_CHANGE__MAX])(struct program *, uint64_t, struct change *) = {
+    [IPC_SCHEDULE] = change_schedule,
+    [IPC_REMOVE] = change_remove,
+    [IPC_HOLD] = change_hold,
+    [IPC_RELEASE] = change_release,
+};
+
+void
+admin_change(struct program *p, struct channel *ch, const struct msg_change *m)
+{
+	struct change *c = calloc(1, sizeof(*c));
+	struct msg_done failed = {.req = m->req, .outcome = IPC_RETRY, .text = "out of memory"};
+
+	if (c == NULL) {
+		(void)channel_send(ch, MSG_done, &failed);
+		return;
+	}
+	*c = (struct change){.p = p, .req = m->req, .instance = channel_instance(ch)};
+	changes[m->what](p, m->id, c);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Jobs under way: what delivery was handed, and what it says became of it.
+ *
+ * Invariant: a job holds the works that delivery still owes a verdict on.  A
+ * verdict on anything else is a breach; the death of delivery frees all
+ * works, which are then due again in the spool.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "queue/queue.h"
+
+struct job *
+job_create(struct program *p, struct job_message *message)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		return NULL;
+	TAILQ_INIT(&j->works);
+	j->program = p;
+	j->message = message;
+	do {
+		j->req = ++p->last_job;
+	} while (j->req == 0 || map_get_u64(p->jobs, j->req) != NULL);
+	if (map_set_u64(p->jobs, j->req, j) == -1) {
+		free(j);
+		return NULL;
+	}
+	return j;
+}
+
+void
+job_add(struct job *j, struct work *w)
+{
+	w->job = j;
+	TAILQ_INSERT_TAIL(&j->works, w, entry);
+	j->nworks++;
+	/* Each work counts its message, so it outlives the job that borrows it from the first. */
+}
+
+static void
+job_remove(struct job *j, struct work *w)
+{
+	TAILQ_REMOVE(&j->works, w, entry);
+	w->job = NULL;
+	if (--j->nworks > 0)
+		return;
+	(void)map_remove_u64(j->program->jobs, j->req);
+	free(j);
+}
+
+void
+job_send(struct job *j, struct channel *delivery)
+{
+	const struct job_message *m = j->message;
+	const struct work *first = TAILQ_FIRST(&j->works), *w;
+	struct msg_job job = {.req = j->req,
+	    .id = m->id,
+	    .sender = m->sender,
+	    .action = first->action,
+	    .dest = first->dest,
+	    .flags = m->flags,
+	    .size_bytes = m->size_bytes,
+	    .nchunks = m->nchunks,
+	    .nrcpts = (uint32_t)j->nworks,
+	    .envid = m->envid,
+	    .ret = m->ret};
+
+	(void)channel_send(delivery, MSG_job, &job);
+	TAILQ_FOREACH (w, &j->works, entry) {
+		struct msg_job_rcpt r = {.req = j->req,
+		    .key = w->key,
+		    .address = w->address,
+		    .user = w->user,
+		    .orcpt = w->orcpt,
+		    .notify = w->notify};
+
+		(void)channel_send(delivery, MSG_job_rcpt, &r);
+	}
+}
+
+void
+job_verdict(struct program *p, struct channel *ch, const struct msg_verdict *m)
+{
+	struct spool_answer why = {m->status, m->text, m->remote};
+	struct work *w = map_get_u64(p->working, m->key);
+
+	if (w == NULL || w->job == NULL || w->job->req != m->req) {
+		channel_reject(ch, "a verdict nobody asked for");
+		return;
+	}
+	job_remove(w->job, w);
+	work_deliver(w, (enum ipc_outcome)m->outcome, &why);
+}
+
+struct chunk_answer {
+	struct channel *ch;
+	struct msg_chunk m;
+};
+
+static void
+send_chunk(void *arg, struct span data)
+{
+	struct chunk_answer *a = arg;
+
+	a->m.outcome = IPC_OK;
+	a->m.data = data;
+	(void)channel_send(a->ch, MSG_chunk, &a->m);
+}
+
+void
+job_chunk(struct program *p, struct channel *ch, const struct msg_chunk_get *m)
+{
+	struct chunk_answer answer = {.ch = ch, .m = {.req = m->req, .outcome = IPC_GONE}};
+
+	if (spool_read(p->spool, m->id, m->seq, send_chunk, &answer) == 0)
+		return;
+	answer.m.outcome = (uint8_t)(errno == ENOENT ? IPC_GONE : IPC_RETRY);
+	answer.m.data = (struct span){NULL, 0};
+	(void)channel_send(ch, MSG_chunk, &answer.m);
+}
+
+static int
+any(void *arg, void *value)
+{
+	*(struct job **)arg = value;
+	return 1;
+}
+
+void
+jobs_lost(struct program *p)
+{
+	struct job *j;
+	struct work *w;
+
+	while (map_each(p->jobs, any, &j) == 1) {
+		bool last = false;
+
+		while (!last) {
+			w = TAILQ_FIRST(&j->works);
+			last = j->nworks == 1;
+			job_remove(j, w);
+			work_free(w);
+		}
+	}
+	p->more_due = true;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtpd-queue: the spool and the schedule.  No network.
+ *
+ * A turn of its loop is a group: everything that arrived is done to the
+ * spool, one commit makes it durable, and only then the answers go out.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "queue/queue.h"
+
+#define INCOMING_MAX 65536
+#define WORKING_MAX 4096
+#define SPOOL_RESERVE (UINT64_C(16) << 20) /* octets of disk kept free for what is under way */
+
+static void
+configure(void *ctx, const struct conf *conf)
+{
+	struct program *p = ctx;
+
+	p->conf = conf;
+}
+
+const char *
+queue_hostname(const struct program *p)
+{
+	return p->conf->values.hostname != NULL ? p->conf->values.hostname : p->hostname;
+}
+
+enum ipc_outcome
+outcome_of_error(int error)
+{
+	switch (error) {
+	case 0:
+		return IPC_OK;
+	case ENOSPC:
+		return IPC_FULL;
+	case ENOENT:
+		return IPC_GONE;
+	default:
+		return IPC_RETRY;
+	}
+}
+
+/* Inside the sandbox: the root directory is the spool directory. */
+static int
+begin(void *ctx)
+{
+	struct program *p = ctx;
+	struct spool_options options = {.directory = ".", .reserve_bytes = SPOOL_RESERVE};
+
+	p->incoming = map_create(INCOMING_MAX);
+	p->working = map_create(WORKING_MAX);
+	p->jobs = map_create(WORKING_MAX);
+	if (p->incoming == NULL || p->working == NULL || p->jobs == NULL)
+		return -1;
+	p->spool = spool_open(&options, service_now_s(p->service));
+	p->more_due = p->reports_due = true;
+	return p->spool == NULL ? -1 : 0;
+}
+
+static void
+on_link(void *ctx, struct channel *ch)
+{
+	struct program *p = ctx;
+
+	/* What a peer's death left undone can go on. */
+	if (channel_peer(ch) == ROLE_DELIVERY || channel_peer(ch) == ROLE_LOOKUP)
+		p->more_due = true;
+}
+
+static void
+on_unlink(void *ctx, struct channel *ch)
+{
+	struct program *p = ctx;
+
+	if (channel_peer(ch) == ROLE_SESSION)
+		receive_lost(p, ch);
+	else if (channel_peer(ch) == ROLE_DELIVERY)
+		jobs_lost(p);
+}
+
+static void
+on_turn(void *ctx)
+{
+	struct program *p = ctx;
+
+	if (spool_needs_commit(p->spool))
+		spool_commit(p->spool, service_now_s(p->service));
+	if (service_is_draining(p->service)) {
+		service_stop(p->service);
+		return;
+	}
+	schedule_run(p);
+	bounce_run(p);
+}
+
+static void
+on_tick(void *ctx)
+{
+	struct program *p = ctx;
+	int64_t now_s = service_now_s(p->service);
+
+	/* Also closes groups that nobody waits for, and tries again to open a store that failed. */
+	spool_commit(p->spool, now_s);
+	(void)spool_idle(p->spool);
+	if (p->next_due_s != 0 && p->next_due_s <= now_s)
+		p->more_due = true;
+	p->reports_due = true;
+}
+
+static void
+on_drain(void *ctx, int64_t deadline_ms)
+{
+	struct program *p = ctx;
+
+	(void)deadline_ms;
+	service_stop(p->service);
+}
+
+static void
+counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), void *arg)
+{
+	const struct program *p = ctx;
+	struct spool_stats s;
+
+	spool_stats(p->spool, &s);
+	row(arg, "queue.messages", s.messages);
+	row(arg, "queue.recipients", s.recipients);
+	row(arg, "queue.in-flight", map_count(p->working));
+	row(arg, "queue.received", p->received);
+	row(arg, "queue.delivered", p->delivered);
+	row(arg, "queue.deferred", p->deferred);
+	row(arg, "queue.failed", p->failed);
+	row(arg, "queue.reports", p->reports);
+	row(arg, "queue.commits", s.commits);
+	row(arg, "queue.commit-us", s.commit_us);
+	row(arg, "queue.changes", s.changes);
+	row(arg, "queue.largest-group", s.largest_group);
+	row(arg, "queue.store-reopened", s.reopened);
+	row(arg, "queue.quarantined", s.quarantined);
+}
+
+int
+main(void)
+{
+	static const struct service_program program = {.role = ROLE_QUEUE,
+	    .handlers = queue_handlers,
+	    .configure = configure,
+	    .begin = begin,
+	    .on_link = on_link,
+	    .on_unlink = on_unlink,
+	    .on_turn = on_turn,
+	    .on_tick = on_tick,
+	    .on_drain = on_drain,
+	    .counters = counters};
+	static struct program p;
+	int rc;
+
+	if (gethostname(p.hostname, sizeof(p.hostname) - 1) == -1 || p.hostname[0] == '\0')
+		str_cut(p.hostname, sizeof(p.hostname), "localhost");
+	rc = service_main(&program, &p, &p.service);
+	return rc;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef QUEUE_SPOOL_SCHEMA_H
+#define QUEUE_SPOOL_SCHEMA_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+
+#include "lib/base/bug.h"
+
+/*
+ * Opens or creates the database at path, moves whatever a log left behind
+ * into it, and brings its tables to the newest version.  cache_bytes bounds
+ * the page cache.  -1: EIO, ENOSPC, ENOMEM, EBUSY (another process has it),
+ * EPROTO (not a spool, or from a newer version); *db is NULL then.
+ */
+int spool_schema_open(const char *path, int dirfd, size_t cache_bytes, sqlite3 **db) WARN_UNUSED;
+/* An SQLite result as an errno. */
+int spool_schema_errno(int rc);
+
+#endif

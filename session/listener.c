@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Accepting clients.  When descriptors run out, accepting rests for a second
+ * instead of spinning; over the limit a client hears 421 and is closed.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "session/session.h"
+
+#define ACCEPT_ROUND 16 /* clients taken before others get their turn */
+
+static uint64_t
+sessions_max(const struct program *p)
+{
+	uint64_t all = p->conf->values.smtp_max_sessions, n = p->conf->values.session_processes;
+
+	return n > 1 ? (all + n - 1) / n : all;
+}
+
+static void
+turn_away(struct program *p, int fd)
+{
+	static const char text[] = "421 4.3.2 Too many connections, try again later\r\n";
+
+	p->refused++;
+	(void)send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)close(fd);
+}
+
+static void
+on_accept_again(evutil_socket_t sock, short what, void *arg)
+{
+	struct program *p = arg;
+
+	(void)sock;
+	(void)what;
+	if (!p->paused)
+		listener_pause(p, false);
+}
+
+static void
+rest(struct program *p)
+{
+	const struct timeval second = {1, 0};
+
+	log_warn("event=accept-failed error=\"%s\"", strerror(errno));
+	listener_pause(p, true);
+	p->paused = false;
+	if (p->accept_again == NULL)
+		p->accept_again = event_new(service_base(p->service), -1, 0, on_accept_again, p);
+	if (p->accept_again != NULL)
+		(void)event_add(p->accept_again, &second);
+}
+
+static void
+on_accept(evutil_socket_t sock, short what, void *arg)
+{
+	struct listening_socket *l = arg;
+	struct program *p = l->program;
+	int i, fd;
+
+	(void)what;
+	for (i = 0; i < ACCEPT_ROUND; i++) {
+		struct addr peer = {.len = sizeof(peer.ss)};
+
+		fd = accept4(sock, (struct sockaddr *)&peer.ss, &peer.len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1) {
+			/* Another process was faster, or the client gave up meanwhile. */
+			if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+				rest(p);
+			return;
+		}
+		p->connections++;
+		if (p->nsessions >= sessions_max(p))
+			turn_away(p, fd);
+		else
+			session_create(p, l->index, fd, &peer);
+	}
+}
+
+void
+listener_add(struct program *p, uint32_t index, int fd)
+{
+	struct listening_socket *l = calloc(1, sizeof(*l));
+
+	if (l == NULL || index >= p->conf->nlisteners) {
+		free(l);
+		(void)close(fd);
+		return;
+	}
+	*l = (struct listening_socket){.program = p, .fd = fd, .index = index};
+	l->event = event_new(service_base(p->service), fd, EV_READ | EV_PERSIST, on_accept, l);
+	if (l->event == NULL || (!p->paused && event_add(l->event, NULL) == -1))
+		fatal("event=listener-failed error=\"out of memory\"");
+	TAILQ_INSERT_TAIL(&p->sockets, l, entry);
+}
+
+void
+listener_clear(struct program *p)
+{
+	struct listening_socket *l;
+
+	while ((l = TAILQ_FIRST(&p->sockets)) != NULL) {
+		TAILQ_REMOVE(&p->sockets, l, entry);
+		event_free(l->event);
+		(void)close(l->fd);
+		free(l);
+	}
+}
+
+void
+listener_pause(struct program *p, bool paused)
+{
+	struct listening_socket *l;
+
+	p->paused = paused;
+	TAILQ_FOREACH (l, &p->sockets, entry)
+		(void)(paused ? event_del(l->event) : event_add(l->event, NULL));
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* smtpd-session: SMTP with strangers.  Holds no file, opens no connection. */
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/str.h"
+#include "session/session.h"
+
+static void
+configure(void *ctx, const struct conf *conf)
+{
+	struct program *p = ctx;
+
+	p->conf = conf;
+}
+
+const char *
+program_hostname(const struct program *p)
+{
+	return p->conf->values.hostname != NULL ? p->conf->values.hostname : p->hostname;
+}
+
+/* Too much waits for the queue: clients who send a body wait with it. */
+static void
+on_pressure(void *ctx, struct channel *ch, bool high)
+{
+	struct program *p = ctx;
+	struct session *s, *next;
+
+	if (channel_peer(ch) != ROLE_QUEUE)
+		return;
+	p->queue_pressed = high;
+	if (high)
+		return;
+	for (s = TAILQ_FIRST(&p->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->state == STATE_DATA) {
+			io_pause_input(s->io, false);
+			session_continue(s);
+		}
+	}
+}
+
+static void
+on_unlink(void *ctx, struct channel *ch)
+{
+	on_pressure(ctx, ch, false);
+}
+
+static void
+stop_when_empty(struct program *p)
+{
+	if (service_is_draining(p->service) && p->nsessions == 0)
+		service_stop(p->service);
+}
+
+static void
+on_turn(void *ctx)
+{
+	stop_when_empty(ctx);
+}
+
+/* Who is not in the middle of a message hears 421 now; the others after it. */
+static void
+on_drain(void *ctx, int64_t deadline_ms)
+{
+	struct program *p = ctx;
+	struct session *s, *next;
+
+	(void)deadline_ms;
+	listener_clear(p);
+	for (s = TAILQ_FIRST(&p->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (s->state & (unsigned int)STATE_ANY_COMMAND)
+			session_quit(s, REPLY_CLOSING);
+	}
+	stop_when_empty(p);
+}
+
+static void
+counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), void *arg)
+{
+	const struct program *p = ctx;
+
+	row(arg, "session.open", p->nsessions);
+	row(arg, "session.connections", p->connections);
+	row(arg, "session.turned-away", p->refused);
+	row(arg, "session.messages-accepted", p->accepted);
+	row(arg, "session.recipients-refused", p->rejected_recipients);
+	row(arg, "session.body-bytes", p->bytes);
+}
+
+int
+main(void)
+{
+	static const struct service_program program = {.role = ROLE_SESSION,
+	    .handlers = session_handlers,
+	    .configure = configure,
+	    .on_unlink = on_unlink,
+	    .on_pressure = on_pressure,
+	    .on_turn = on_turn,
+	    .on_drain = on_drain,
+	    .counters = counters};
+	static struct program p;
+
+	TAILQ_INIT(&p.sessions);
+	TAILQ_INIT(&p.sockets);
+	if (gethostname(p.hostname, sizeof(p.hostname) - 1) == -1 || p.hostname[0] == '\0')
+		str_cut(p.hostname, sizeof(p.hostname), "localhost");
+	return service_main(&program, &p, &p.service);
+}

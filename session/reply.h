@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SESSION_REPLY_H
+#define SESSION_REPLY_H
+
+/*
+ * Every reply that a session gives by itself: name, code, enhanced code
+ * (RFC 3463; "" where RFC 2034 4 wants none), text.  Those of lookup come with
+ * their own code and text.
+ */
+#define REPLIES(X)                                                                                 \
+	X(NONE, 0, "", "")                                                                         \
+	X(BYE, 221, "2.0.0", "Bye")                                                                \
+	X(NOT_HTTP, 221, "2.7.0", "This is not a web server")                                      \
+	X(OK, 250, "2.0.0", "OK")                                                                  \
+	X(SENDER_OK, 250, "2.1.0", "Sender OK")                                                    \
+	X(CANNOT_VERIFY, 252, "2.5.0", "Send some mail, I'll try my best")                         \
+	X(HELP, 214, "2.0.0", "See RFC 5321")                                                      \
+	X(GO_AHEAD, 354, "", "End data with <CRLF>.<CRLF>")                                        \
+	X(CLOSING, 421, "4.3.2", "The server is going down, try again")                            \
+	X(TIMEOUT, 421, "4.4.2", "You were silent for too long")                                   \
+	X(TOO_MANY_SESSIONS, 421, "4.3.2", "Too many connections, try again later")                \
+	X(TOO_MANY_ERRORS, 421, "4.7.0", "Too many errors")                                        \
+	X(NO_TLS_HERE, 421, "4.7.0", "TLS is not built into this release: this port takes no mail") \
+	X(LOOKUP_DOWN, 451, "4.3.0", "Recipients can't be checked right now, try again")           \
+	X(QUEUE_DOWN, 451, "4.3.0", "The message can't be stored right now, try again")            \
+	X(PAUSED, 451, "4.3.2", "No mail is taken right now, try again later")                     \
+	X(NO_MEMORY, 451, "4.3.0", "Out of memory, try again")                                     \
+	X(DISK_FULL, 452, "4.3.1", "The disk is full, try again later")                            \
+	X(TOO_MANY_RCPTS, 452, "4.5.3", "Too many recipients, send the rest in another message")   \
+	X(UNKNOWN, 500, "5.5.1", "Command not recognized")                                         \
+	X(LINE_TOO_LONG, 500, "5.5.2", "Line too long")                                            \
+	X(BARE_LF, 500, "5.5.2", "Lines end in CRLF")                                              \
+	X(BAD_OCTET, 501, "5.5.2", "Control characters are not allowed in a command")              \
+	X(NO_ARGUMENT, 501, "5.5.4", "This command takes no argument")                             \
+	X(BAD_HELLO, 501, "5.5.4", "That is not a host name or an address literal")                \
+	X(NOT_IMPLEMENTED, 502, "5.5.1", "Command not implemented")                                \
+	X(HELLO_FIRST, 503, "5.5.1", "Say EHLO first")                                             \
+	X(NESTED_MAIL, 503, "5.5.1", "A transaction is under way already")                         \
+	X(MAIL_FIRST, 503, "5.5.1", "Say MAIL first")                                              \
+	X(RCPT_FIRST, 503, "5.5.1", "Say RCPT first")                                              \
+	X(NO_VALID_RCPT, 554, "5.5.1", "No valid recipients")                                      \
+	X(AUTH_FIRST, 530, "5.7.0",                                                                \
+	    "Authentication is required, and not built into this release: this port takes no mail") \
+	X(NO_AUTH_WITHOUT_TLS, 538, "5.7.11", "Authentication needs TLS")                          \
+	X(BAD_BODY, 550, "5.5.2", "Bare CR, bare LF or NUL in the message")                        \
+	X(BODY_LINE_TOO_LONG, 550, "5.6.0", "A line of the message is too long")                   \
+	X(TOO_BIG, 552, "5.3.4", "The message is too big")                                         \
+	X(LOOP, 554, "5.4.6", "Too many hops: this message is going in circles")                   \
+	X(UNSUPPORTED_PARAM, 555, "5.5.4", "Parameter not supported")
+
+#define REPLY_ENUM(name, code, status, text) REPLY_##name,
+enum reply { REPLIES(REPLY_ENUM) REPLY__MAX };
+#undef REPLY_ENUM
+
+struct reply_row {
+	int code;
+	const char *status, *text;
+};
+const struct reply_row *reply_row(enum reply r);
+
+#endif

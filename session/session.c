@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One client, from greeting to goodbye.
+ *
+ * Invariants: a session is in exactly one state, and changes it by
+ * session_enter() alone; while it waits for lookup or queue no command is
+ * read; what it asked of others is taken back when it goes.  Nothing that a
+ * client sends is fatal.
+ */
+#include "session/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+
+#define COMMAND_MAX 2048       /* RFC 5321 4.5.3.1.4 asks for 512; extensions add to it */
+#define INPUT_MAX 65536	       /* octets read ahead of a client */
+#define OUTPUT_MAX 65536       /* octets of replies that a client does not read */
+#define GOODBYE_TIMEOUT_MS 5000
+
+static void on_input(void *arg, struct io *io);
+static void on_drained(void *arg, struct io *io);
+static void on_end(void *arg, struct io *io, enum io_end why);
+
+static const struct io_callbacks callbacks = {
+    .on_input = on_input, .on_drained = on_drained, .on_end = on_end};
+
+const struct conf_listener *
+session_listener(const struct session *s)
+{
+	return &s->program->conf->listeners[s->listener_index];
+}
+
+void
+session_enter(struct session *s, enum state to)
+{
+	bug_on(!state_may_follow(s->state, to));
+	s->state = to;
+}
+
+/* -- replies -- */
+
+void
+session_say(struct session *s, const char *line)
+{
+	/* A client that does not read its replies is told so by the end of the line. */
+	if (io_write_str(s->io, line) == -1 || io_write_str(s->io, "\r\n") == -1)
+		io_pause_input(s->io, true);
+}
+
+void
+session_reply_text(struct session *s, int code, const char *status, const char *text)
+{
+	char line[512];
+
+	(void)snprintf(line, sizeof(line), "%d %s%s%s", code, status, status[0] == '\0' ? "" : " ",
+	    text);
+	if (code >= 400 && code != 421)
+		s->errors++;
+	session_say(s, line);
+}
+
+void
+session_reply(struct session *s, enum reply r)
+{
+	const struct reply_row *row = reply_row(r);
+
+	session_reply_text(s, row->code, row->status, row->text);
+}
+
+void
+session_quit(struct session *s, enum reply r)
+{
+	if (s->state == STATE_CLOSING)
+		return;
+	session_reply(s, r);
+	session_enter(s, STATE_CLOSING);
+	io_set_timeout(s->io, GOODBYE_TIMEOUT_MS);
+	if (io_unsent(s->io) == 0)
+		on_drained(s, s->io);
+}
+
+/* -- life -- */
+
+static bool
+is_local(const struct addr *peer, int fd)
+{
+	struct addr own = {.len = sizeof(own.ss)};
+
+	if (addr_is_loopback(peer))
+		return true;
+	return getsockname(fd, (struct sockaddr *)&own.ss, &own.len) == 0 && addr_equal(peer, &own);
+}
+
+static void
+greet(struct session *s)
+{
+	const struct conf_listener *l = session_listener(s);
+	char line[512];
+
+	if (l->tls == CONF_TLS_SMTPS) {
+		session_quit(s, REPLY_NO_TLS_HERE);
+		return;
+	}
+	(void)snprintf(line, sizeof(line), "220 %s ESMTP Postern",
+	    l->hostname != NULL ? l->hostname : program_hostname(s->program));
+	session_say(s, line);
+}
+
+void
+session_create(struct program *p, uint32_t index, int fd, const struct addr *peer)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL || (s->io = io_create(service_base(p->service), fd, &callbacks, s)) == NULL) {
+		free(s);
+		(void)close(fd);
+		return;
+	}
+	s->program = p;
+	s->listener_index = index;
+	s->peer = *peer;
+	s->local = is_local(peer, fd);
+	s->state = STATE_NEW;
+	TAILQ_INSERT_TAIL(&p->sessions, s, entry);
+	p->nsessions++;
+	io_set_limits(s->io, INPUT_MAX, OUTPUT_MAX);
+	io_set_timeout(s->io, p->conf->values.smtp_timeout_s * 1000);
+	greet(s);
+}
+
+void
+session_free(struct session *s)
+{
+	struct program *p = s->program;
+
+	TAILQ_REMOVE(&p->sessions, s, entry);
+	p->nsessions--;
+	ask_end(service_asks(p->service), s->question);
+	transaction_free(s);
+	io_free(s->io);
+	free(s->helo);
+	free(s);
+}
+
+/* -- input -- */
+
+/* A line that does not end in CRLF in time.  The first is skipped to its end; the second is one too many. */
+static void
+line_too_long(struct session *s)
+{
+	struct buf *in = io_input(s->io);
+
+	if (s->too_long >= 2) {
+		session_quit(s, REPLY_TOO_MANY_ERRORS);
+		return;
+	}
+	if (s->too_long == 0) {
+		s->too_long = 1;
+		session_reply(s, REPLY_LINE_TOO_LONG);
+	}
+	/* The last octet stays: it may be the CR of a CRLF. */
+	io_consume(s->io, in->len - 1);
+}
+
+/* A bare LF within what should be one line ends nothing: it is an error of its own. */
+static void
+one_line(struct session *s, const char *line, size_t len)
+{
+	char copy[COMMAND_MAX + 1];
+
+	if (s->too_long == 1) {
+		s->too_long = 2; /* the rest of a line that was answered already */
+		io_line_done(s->io);
+		return;
+	}
+	memcpy(copy, line, len);
+	copy[len] = '\0';
+	io_line_done(s->io);
+	command_run(s, copy, len);
+	if (s->errors > 20 && s->state != STATE_CLOSING)
+		session_quit(s, REPLY_TOO_MANY_ERRORS);
+}
+
+/* One step of input; false when there is nothing more to do now. */
+static bool
+input_step(struct session *s)
+{
+	const char *line;
+	size_t len;
+	int rc;
+
+	if (s->state & (unsigned int)STATE_WAITING)
+		return false;
+	if (s->state == STATE_DATA) {
+		data_input(s);
+		return s->state != STATE_DATA && io_input(s->io)->len > 0;
+	}
+	rc = io_line(s->io, COMMAND_MAX, &line, &len);
+	if (rc == 0)
+		return false;
+	if (rc == -1) {
+		line_too_long(s);
+		return io_input(s->io)->len > 1;
+	}
+	one_line(s, line, len);
+	return true;
+}
+
+static void
+on_input(void *arg, struct io *io)
+{
+	struct session *s = arg;
+
+	/* The replies to a pipelined group leave together (RFC 2920 3.2). */
+	io_cork(io);
+	while (io_input(io)->len > 0 && input_step(s))
+		;
+	io_uncork(io);
+	if (s->state == STATE_CLOSING)
+		io_pause_input(io, true);
+}
+
+void
+session_continue(struct session *s)
+{
+	io_continue(s->io);
+}
+
+static void
+on_drained(void *arg, struct io *io)
+{
+	struct session *s = arg;
+
+	(void)io;
+	if (s->state == STATE_CLOSING)
+		session_free(s);
+	else
+		io_pause_input(s->io, s->state == STATE_DATA && s->program->queue_pressed);
+}
+
+static void
+on_end(void *arg, struct io *io, enum io_end why)
+{
+	struct session *s = arg;
+	const struct reply_row *row = reply_row(REPLY_TIMEOUT);
+	char line[128];
+	int n;
+
+	/* RFC 5321 4.5.3.2: say why, if there is still somebody to say it to. */
+	if (why == IO_TIMEOUT && s->state != STATE_CLOSING) {
+		n = snprintf(line, sizeof(line), "%d %s %s\r\n", row->code, row->status, row->text);
+		(void)send(io_fd(io), line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	session_free(s);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The states of a client, and which may follow which.  There is no other way:
+ * an edge that is not here is a defect of ours (session_enter() aborts).
+ */
+#include "session/states.h"
+
+#include <stddef.h>
+
+#include "lib/base/bug.h"
+
+static const struct {
+	enum state from;
+	unsigned int to;
+	const char *name;
+} edges[] = {
+    {STATE_NEW, STATE_IDLE | STATE_CLOSING, "new"},
+    {STATE_IDLE, STATE_IDLE | STATE_MAIL | STATE_CLOSING, "idle"},
+    {STATE_MAIL, STATE_ASKING | STATE_IDLE | STATE_CLOSING, "mail"},
+    {STATE_RCPT, STATE_ASKING | STATE_BEGINNING | STATE_IDLE | STATE_CLOSING, "rcpt"},
+    {STATE_ASKING, STATE_MAIL | STATE_RCPT | STATE_CLOSING, "asking"},
+    {STATE_BEGINNING, STATE_DATA | STATE_IDLE | STATE_CLOSING, "beginning"},
+    {STATE_DATA, STATE_COMMITTING | STATE_IDLE | STATE_CLOSING, "data"},
+    {STATE_COMMITTING, STATE_IDLE | STATE_CLOSING, "committing"},
+    {STATE_CLOSING, STATE_CLOSING, "closing"},
+};
+
+bool
+state_may_follow(enum state from, enum state to)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(edges); i++)
+		if (edges[i].from == from)
+			return (edges[i].to & (unsigned int)to) != 0;
+	return false;
+}
+
+const char *
+state_name(enum state s)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(edges); i++)
+		if (edges[i].from == s)
+			return edges[i].name;
+	return "?";
+}
