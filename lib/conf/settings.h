@@ -37,11 +37,11 @@
 	X("smtp", "max-sessions", smtp_max_sessions, COUNT, "1000", 1, 100000, CONF_FOR_SESSION) \
 	X("smtp", "max-sessions-per-client", smtp_max_sessions_per_client, COUNT, "100", 1, 100000, \
 	    CONF_FOR_SESSION) \
-	X("smtp", "max-line-size", smtp_max_line_bytes, BYTES, "2048", 1000, 1ULL << 20, \
+	X("smtp", "max-line-size", smtp_max_line_bytes, BYTES, "64K", 1000, 1ULL << 20, \
 	    CONF_FOR_SESSION) \
 	X("smtp", "max-received", smtp_max_received, COUNT, "100", 1, 1000, CONF_FOR_SESSION) \
 	X("smtp", "timeout", smtp_timeout_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_SESSION) \
-	X("smtp", "processes", session_processes, COUNT, "0", 0, 256, CONF_FOR_SESSION) \
+	X("smtp", "processes", session_processes, COUNT, "0", 0, 64, CONF_FOR_SESSION) \
 	X("mta", "max-connections", delivery_max_connections, COUNT, "100", 1, 10000, \
 	    CONF_FOR_DELIVERY) \
 	X("mta", "max-connections-per-destination", delivery_max_per_destination, COUNT, "10", 1, \

@@ -249,7 +249,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U8, role, ROLE__MAX - 1) F(U32, act, 1000) F(BOOL, run, 1))                          \
 	M(probe_result, NOFD, "survived, or the errno that refused it",                            \
 	    R_ALL_TO_PARENT(R) R(PARENT, CONTROL) R(CONTROL, ADMIN),                               \
-	    F(BOOL, survived, 1) F(BOOL, allowed, 1) F(U32, error, 4095)                           \
+	    F(BOOL, survived, 1) F(BOOL, as_declared, 1) F(U32, error, 4095)                           \
 		F(STR, name, IPC_NAME_MAX))
 #else
 #define MESSAGES_TEST(M, F, R)

@@ -338,7 +338,10 @@ static const channel_handler own_handlers[MSG__MAX] = {
 #endif
 };
 
-/* Every message that the table lets reach this role must have a handler: ours, or the program's. */
+/*
+ * Every message that the table lets reach this role must have a handler: ours,
+ * or the program's.  Agents and smtpctl come by channels of the program's own making.
+ */
 static void
 gather_handlers(struct service *s)
 {
@@ -350,8 +353,10 @@ gather_handlers(struct service *s)
 		    ? s->program->handlers[type]
 		    : own_handlers[type];
 		for (from = 0; from < ROLE__MAX; from++)
-			bug_on(message_allowed((enum message_type)type, from, self) &&
-			    s->handlers[type] == NULL);
+			if (from != ROLE_AGENT && from != ROLE_ADMIN &&
+			    message_allowed((enum message_type)type, from, self) &&
+			    s->handlers[type] == NULL)
+				bug(__FILE__, __LINE__, message_name((enum message_type)type));
 	}
 }
 
@@ -436,6 +441,7 @@ service_main(const struct service_program *program, void *ctx, struct service **
 		return 1;
 	s->program = program;
 	s->ctx = ctx;
+	s->parent_pid = getppid();
 	*out = s;
 	gather_handlers(s);
 	if (service_setup(s) == 0) {

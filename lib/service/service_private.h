@@ -2,6 +2,8 @@
 #ifndef LIB_SERVICE_SERVICE_PRIVATE_H
 #define LIB_SERVICE_SERVICE_PRIVATE_H
 
+#include <sys/types.h>
+
 #include "lib/role/role.h"
 #include "lib/service/service.h"
 
@@ -26,6 +28,7 @@ struct service {
 	char *root;
 	uint32_t instance, lost_lines;
 	int64_t now_ms, now_s;
+	pid_t parent_pid; /* for the probes of the test build */
 	bool begun, draining, stopping, in_log;
 };
 

@@ -45,7 +45,7 @@ NUMBER = {name: number for number, (name, _, _) in enumerate(MESSAGES)}
 OUTCOMES = ("OK", "RETRY", "FAIL", "FULL", "GONE", "DENIED")
 
 
-def encode(name, req=0, **values):
+def encode(name, /, req=0, **values):
     """A frame; fields that are not given are zero or empty."""
     number = NUMBER[name]
     _, wants_fd, fields = MESSAGES[number]
@@ -70,7 +70,7 @@ class Message:
 
     def __init__(self, frame):
         _, number, _, _, self.req = HEADER.unpack_from(frame)
-        self.name, _, fields = MESSAGES[number]
+        self.type, _, fields = MESSAGES[number]
         at = HEADER.size
         for kind, field in fields:
             if kind in SCALARS:
@@ -104,7 +104,7 @@ class Link:
         self.buffer = b""
         self.last_req = 0
 
-    def send(self, name, fd=None, **values):
+    def send(self, name, /, fd=None, **values):
         self.send_raw(encode(name, **values), [] if fd is None else [fd])
 
     def send_raw(self, frame, fds=()):
@@ -115,7 +115,7 @@ class Link:
         except (BrokenPipeError, ConnectionResetError):
             raise Closed from None
 
-    def ask(self, name, **values):
+    def ask(self, name, /, **values):
         """Sends a question and returns its id."""
         self.last_req += 1
         self.send(name, req=self.last_req, **values)
@@ -143,7 +143,7 @@ class Link:
     def answer_to(self, req, *names):
         """All messages up to the first one of names, of which each must echo req."""
         got = []
-        while not got or got[-1].name not in names:
+        while not got or got[-1].type not in names:
             got.append(self.receive())
             assert got[-1].req == req, got[-1]
         return got
@@ -199,11 +199,11 @@ class Process:
     def serve_once(self, timeout=0):
         """Handles one message to the parent: logs it, answers about an account."""
         m = self.parent.receive(timeout)
-        if m.name == "log":
+        if m.type == "log":
             self.log.append(m.line)
-        elif m.name == "user":
-            self.asked.append(vars(m)["name"])
-            outcome = self.accounts.get(vars(m)["name"], "GONE")
+        elif m.type == "user":
+            self.asked.append(m.name)
+            outcome = self.accounts.get(m.name, "GONE")
             if outcome is not None:
                 self.parent.send("user_answer", req=m.req, outcome=OUTCOMES.index(outcome))
         return m
@@ -211,7 +211,7 @@ class Process:
     def until(self, name):
         while True:
             m = self.serve_once(DEADLINE)
-            if m.name == name:
+            if m.type == name:
                 return m
 
     def wait_log(self, pattern):
@@ -227,12 +227,12 @@ class Process:
             except TimeoutError:
                 pass
 
-    def ask(self, link, name, *ends, **values):
+    def ask(self, link, name, /, *ends, **values):
         """Asks over link, being the parent meanwhile; all the messages of the answer."""
         req = link.ask(name, **values)
         got = []
         end = time.monotonic() + DEADLINE
-        while not got or got[-1].name not in ends:
+        while not got or got[-1].type not in ends:
             assert time.monotonic() < end, "no answer to %s: %s" % (name, got)
             ready = select.select([link.sock, self.parent.sock], [], [], 1)[0]
             if self.parent.sock in ready or self.parent.buffer:

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Every message that may reach this process, and where it goes.
+ *
+ * Invariant: admins have a table of their own, so that nothing meant for a
+ * link to another process can be reached from the socket, whatever the
+ * permission table says.
+ */
+#include "control/control.h"
+#include "control/relay.h"
+#include "control/socket.h"
+
+#define QUESTION(name)                                                                         \
+	static void on_##name(void *ctx, struct channel *ch, const union message *msg, int fd) \
+	{                                                                                      \
+		(void)ctx;                                                                     \
+		(void)fd;                                                                      \
+		relay_question(channel_tag(ch), MSG_##name, msg);                              \
+	}
+
+#define ANSWER(name)                                                                           \
+	static void on_##name(void *ctx, struct channel *ch, const union message *msg, int fd) \
+	{                                                                                      \
+		(void)fd;                                                                      \
+		relay_answer(ctx, ch, MSG_##name, msg);                                        \
+	}
+
+QUESTION(list)
+QUESTION(get)
+QUESTION(read)
+QUESTION(change)
+QUESTION(pause)
+QUESTION(procs)
+QUESTION(stats)
+
+ANSWER(list_message)
+ANSWER(list_rcpt)
+ANSWER(list_end)
+ANSWER(read_data)
+ANSWER(done)
+ANSWER(stats_row)
+ANSWER(stats_end)
+ANSWER(procs_row)
+ANSWER(procs_end)
+
+#ifdef TEST_HOOKS
+QUESTION(probe)
+ANSWER(probe_result)
+#endif
+
+static void
+on_listen(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)msg;
+	socket_listen(ctx, fd);
+}
+
+/* No link is to an admin; a peer that says it is one lies. */
+static void
+on_question_of_link(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ctx;
+	(void)msg;
+	(void)fd;
+	channel_reject(ch, "an admin's request from elsewhere");
+}
+
+const channel_handler control_admin_handlers[MSG__MAX] = {
+    [MSG_list] = on_list,
+    [MSG_get] = on_get,
+    [MSG_read] = on_read,
+    [MSG_change] = on_change,
+    [MSG_pause] = on_pause,
+    [MSG_procs] = on_procs,
+    [MSG_stats] = on_stats,
+#ifdef TEST_HOOKS
+    [MSG_probe] = on_probe,
+#endif
+};
+
+const channel_handler control_link_handlers[MSG__MAX] = {
+    [MSG_listen] = on_listen,
+    [MSG_list_message] = on_list_message,
+    [MSG_list_rcpt] = on_list_rcpt,
+    [MSG_list_end] = on_list_end,
+    [MSG_read_data] = on_read_data,
+    [MSG_done] = on_done,
+    [MSG_stats_row] = on_stats_row,
+    [MSG_stats_end] = on_stats_end,
+    [MSG_procs_row] = on_procs_row,
+    [MSG_procs_end] = on_procs_end,
+#ifdef TEST_HOOKS
+    [MSG_probe_result] = on_probe_result, /* a probe of this process is the service's own */
+#endif
+    [MSG_list] = on_question_of_link,
+    [MSG_get] = on_question_of_link,
+    [MSG_read] = on_question_of_link,
+    [MSG_change] = on_question_of_link,
+    [MSG_pause] = on_question_of_link,
+    [MSG_procs] = on_question_of_link,
+    [MSG_stats] = on_question_of_link,
+};

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From an admin to the right process and back.
+ *
+ * Invariants: an admin has a question under way exactly while its verb is
+ * set; an answer reaches it only from the process that was asked and only
+ * when its row says that such an answer may come.  Nothing here is fatal.
+ */
+#include "control/relay.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "control/socket.h"
+#include "lib/base/log.h"
+
+#define NO_ROW MSG__MAX
+
+/* What may be asked, whom, how long we wait, and what may come back. */
+struct relay_verb {
+	enum message_type question;
+	enum role to; /* ROLE_CONTROL: every process, one after the other */
+	int64_t wait_ms;
+	enum message_type rows[2], end;
+};
+
+/* clang-format off */
+static const struct relay_verb verbs[] = {
+    {MSG_list, ROLE_QUEUE, 30000, {MSG_list_message, MSG_list_rcpt}, MSG_list_end},
+    {MSG_get, ROLE_QUEUE, 30000, {MSG_list_message, MSG_list_rcpt}, MSG_list_end},
+    {MSG_read, ROLE_QUEUE, 30000, {NO_ROW, NO_ROW}, MSG_read_data},
+    {MSG_change, ROLE_QUEUE, 60000, {NO_ROW, NO_ROW}, MSG_done},
+    {MSG_pause, ROLE_PARENT, 10000, {NO_ROW, NO_ROW}, MSG_done},
+    {MSG_procs, ROLE_PARENT, 10000, {MSG_procs_row, NO_ROW}, MSG_procs_end},
+    {MSG_stats, ROLE_CONTROL, 2000, {MSG_stats_row, NO_ROW}, MSG_stats_end},
+#ifdef TEST_HOOKS
+    {MSG_probe, ROLE_PARENT, 20000, {NO_ROW, NO_ROW}, MSG_probe_result},
+#endif
+};
+/* clang-format on */
+
+static void stats_ask_next(struct admin *a);
+
+static const struct relay_verb *
+verb_of(enum message_type question)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(verbs); i++)
+		if (verbs[i].question == question)
+			return &verbs[i];
+	return NULL;
+}
+
+static bool
+is_row_of(const struct relay_verb *v, enum message_type answer)
+{
+	return answer == v->rows[0] || answer == v->rows[1];
+}
+
+/* -- questions -- */
+
+static void
+on_ask_failed(void *owner, uint32_t req, enum ask_failure why)
+{
+	struct admin *a = owner;
+	bool is_stats = a->verb->to == ROLE_CONTROL;
+	char text[IPC_NAME_MAX];
+
+	(void)req;
+	a->ask = 0;
+	if (is_stats) {
+		stats_ask_next(a);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s %s; try again", role_program(a->verb->to),
+	    why == ASK_LOST ? "is being restarted" : "does not answer in time");
+	a->verb = NULL;
+	admin_done(a, IPC_RETRY, text);
+}
+
+static void
+ask(struct admin *a, struct channel *to, const union message *msg)
+{
+	struct service *s = a->control->service;
+	union message m = *msg;
+
+	a->ask = ask_begin(
+	    service_asks(s), to, service_now_ms(s) + a->verb->wait_ms, on_ask_failed, a);
+	if (a->ask == 0) {
+		a->verb = NULL;
+		admin_done(a, IPC_RETRY, "out of memory");
+		return;
+	}
+	/* A process that is down: the question fails by itself at the next tick. */
+	m.req = a->ask;
+	if (to != NULL)
+		(void)channel_send(to, a->verb->question, &m);
+}
+
+static void
+log_change(
+    const struct admin *a, const char *change, enum message_type question, const union message *msg)
+{
+	struct logline l;
+
+	logline_start(&l, LOG_LEVEL_INFO, "admin");
+	logline_str(&l, "verb", change);
+	if (question == MSG_change && msg->change.id == 0)
+		logline_str(&l, "id", "all");
+	else if (question == MSG_change)
+		logline_id(&l, "id", msg->change.id);
+	logline_u64(&l, "uid", a->uid);
+	logline_i64(&l, "pid", a->pid);
+	logline_end(&l);
+}
+
+void
+relay_question(struct admin *a, enum message_type question, const union message *msg)
+{
+	const char *change = access_change(question, msg);
+	const struct relay_verb *verb = verb_of(question);
+
+	if (a->verb != NULL) {
+		channel_reject(a->ch, "a second request before the answer to the first");
+		return;
+	}
+	a->control->requests++;
+	a->last_ms = service_now_ms(a->control->service);
+	a->req = msg->req;
+	if (verb == NULL || a->level < access_needed(question, msg)) {
+		admin_done(a, IPC_DENIED, "you may not do that");
+		return;
+	}
+	if (change != NULL)
+		log_change(a, change, question, msg);
+	a->verb = verb;
+	if (verb->to == ROLE_CONTROL) {
+		a->next_process = 0;
+		stats_ask_next(a);
+	} else {
+		ask(a, service_peer(a->control->service, verb->to, 0), msg);
+	}
+}
+
+void
+relay_cancel(struct admin *a)
+{
+	ask_end(service_asks(a->control->service), a->ask);
+	a->ask = 0;
+	a->verb = NULL;
+}
+
+/* -- counters: of this process, then of every other that is up, in the table's order -- */
+
+/* Each counter bears the name of its role: no process counts in another's name. */
+static void
+send_counter(struct admin *a, enum role role, const char *name, uint64_t value)
+{
+	char full[IPC_WORD_MAX + 1];
+	struct msg_stats_row m = {.req = a->req, .name = full, .value = value};
+	size_t len = strlen(role_word(role));
+	bool has_role = strncmp(name, role_word(role), len) == 0 && name[len] == '.';
+
+	(void)snprintf(full, sizeof(full), "%s%s%s", has_role ? "" : role_word(role),
+	    has_role ? "" : ".", name);
+	admin_send(a, MSG_stats_row, &m);
+}
+
+static void
+send_own_counters(struct admin *a)
+{
+	const struct control *c = a->control;
+
+	send_counter(a, ROLE_CONTROL, "control.clients", c->nadmins);
+	send_counter(a, ROLE_CONTROL, "control.connections", c->connections);
+	send_counter(a, ROLE_CONTROL, "control.requests", c->requests);
+	send_counter(a, ROLE_CONTROL, "control.refused", c->refused);
+	send_counter(a, ROLE_CONTROL, "control.evicted", c->evicted);
+}
+
+static struct channel *
+next_process(struct admin *a)
+{
+	struct channel *ch = NULL;
+
+	while (ch == NULL && a->next_process < ROLE__MAX * IPC_INSTANCES_MAX) {
+		enum role role = (enum role)(a->next_process / IPC_INSTANCES_MAX);
+		uint32_t instance = a->next_process++ % IPC_INSTANCES_MAX;
+
+		if (message_allowed(MSG_stats, ROLE_CONTROL, role) &&
+		    (role != ROLE_PARENT || instance == 0))
+			ch = service_peer(a->control->service, role, instance);
+	}
+	return ch;
+}
+
+static void
+stats_ask_next(struct admin *a)
+{
+	union message question = {.stats = {0}};
+	struct msg_stats_end end = {.req = a->req};
+	struct channel *ch;
+
+	if (a->next_process == 0)
+		send_own_counters(a);
+	if (a->ch == NULL)
+		return;
+	if ((ch = next_process(a)) != NULL) {
+		ask(a, ch, &question);
+		return;
+	}
+	a->verb = NULL;
+	admin_send(a, MSG_stats_end, &end);
+}
+
+/* -- answers -- */
+
+static void
+forward_end(struct admin *a, enum message_type answer, const union message *m)
+{
+	ask_end(service_asks(a->control->service), a->ask);
+	a->ask = 0;
+	if (a->verb->to == ROLE_CONTROL) {
+		stats_ask_next(a);
+		return;
+	}
+	a->verb = NULL;
+	admin_send(a, answer, m);
+}
+
+void
+relay_answer(
+    struct control *c, struct channel *from, enum message_type answer, const union message *msg)
+{
+	struct admin *a = ask_owner(service_asks(c->service), from, msg->req);
+	union message m = *msg;
+
+	if (a == NULL)
+		return;
+	m.req = a->req;
+	if (answer == a->verb->end)
+		forward_end(a, answer, &m);
+	else if (!is_row_of(a->verb, answer))
+		channel_reject(from, "an answer to another question");
+	else if (answer == MSG_stats_row)
+		send_counter(a, channel_peer(from), m.stats_row.name, m.stats_row.value);
+	else
+		admin_send(a, answer, &m);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtpctl: the admin's command.  Options, then one row of the command table.
+ * It runs with the rights of whoever calls it and is never set-id: what may
+ * be done is decided by smtpd-control alone.
+ */
+#include "control/smtpctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/command_table.h"
+#include "control/smtpctl_text.h"
+#include "lib/base/str.h"
+#include "lib/base/time.h"
+
+#ifndef PATH_SOCKET
+#define PATH_SOCKET "/run/postern/smtpd.sock"
+#endif
+#ifndef VERSION
+#define VERSION "0.1"
+#endif
+
+enum option { OPTION_SOCKET, OPTION_COUNT, OPTION_JSON, OPTION_QUIET, OPTION_HELP, OPTION_VERSION };
+
+static const struct {
+	const char *text;
+	enum option option;
+	bool has_value;
+} options[] = {
+    {"-s", OPTION_SOCKET, true},
+    {"-n", OPTION_COUNT, true},
+    {"--json", OPTION_JSON, false},
+    {"-q", OPTION_QUIET, false},
+    {"-h", OPTION_HELP, false},
+    {"--help", OPTION_HELP, false},
+    {"--version", OPTION_VERSION, false},
+};
+
+struct request {
+	struct ctl *ctl;
+	const char *path;
+	bool help, version;
+};
+
+static int
+take_option(struct request *r, enum option option, const char *value)
+{
+	switch (option) {
+	case OPTION_SOCKET:
+		r->path = value;
+		break;
+	case OPTION_COUNT:
+		if (str_u64(value, 1, UINT32_MAX, &r->ctl->count) == -1) {
+			text_complain("-n %s: not a number of lines", value);
+			return -1;
+		}
+		break;
+	case OPTION_JSON:
+		r->ctl->json = true;
+		break;
+	case OPTION_QUIET:
+		r->ctl->quiet = true;
+		break;
+	case OPTION_HELP:
+		r->help = true;
+		break;
+	case OPTION_VERSION:
+		r->version = true;
+		break;
+	}
+	return 0;
+}
+
+/* The option at argv[0]; how many arguments it took, -1 when there is something wrong. */
+static int
+parse_option(struct request *r, char **argv)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(options); i++) {
+		if (strcmp(argv[0], options[i].text) != 0)
+			continue;
+		if (options[i].has_value && argv[1] == NULL) {
+			text_complain("%s needs a value", argv[0]);
+			return -1;
+		}
+		if (take_option(r, options[i].option, argv[1]) == -1)
+			return -1;
+		return options[i].has_value ? 2 : 1;
+	}
+	text_complain("unknown option %s; see 'smtpctl help'", argv[0]);
+	return -1;
+}
+
+/* Options may stand anywhere, before the command and after it. */
+static int
+parse_line(struct request *r, char **argv)
+{
+	struct ctl *ctl = r->ctl;
+	int n;
+
+	while (*argv != NULL) {
+		if (argv[0][0] == '-' && argv[0][1] != '\0') {
+			if ((n = parse_option(r, argv)) == -1)
+				return -1;
+			argv += n;
+			continue;
+		}
+		if (ctl->nwords == CTL_WORDS_MAX) {
+			text_complain("too many words");
+			return -1;
+		}
+		ctl->words[ctl->nwords++] = *argv++;
+	}
+	return 0;
+}
+
+static void
+look_at_output(struct ctl *ctl)
+{
+	const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
+
+	ctl->out = stdout;
+	ctl->terminal = isatty(STDOUT_FILENO) == 1;
+	ctl->colour = ctl->terminal && !ctl->json && term != NULL && strcmp(term, "dumb") != 0 &&
+		      (no_colour == NULL || no_colour[0] == '\0');
+}
+
+static int
+run(struct request *r)
+{
+	struct ctl *ctl = r->ctl;
+	const struct command *command;
+	char error[COMMAND_ERROR_MAX];
+	int status;
+
+	if ((command = command_find(ctl->words, ctl->nwords, &ctl->nused, error)) == NULL) {
+		text_complain("%s", error);
+		return EXIT_USAGE;
+	}
+	if (r->help) {
+		command_help(ctl->out, command);
+		return EXIT_OK;
+	}
+	if (command_parse_args(command, ctl, error) == -1) {
+		text_complain("%s", error);
+		return EXIT_USAGE;
+	}
+	if ((ctl->json && !(command->options & COMMAND_JSON)) ||
+	    (ctl->count > 0 && !(command->options & COMMAND_COUNT))) {
+		text_complain("'%s' does not take %s", command->verb, ctl->json ? "--json" : "-n");
+		return EXIT_USAGE;
+	}
+	client_init(&ctl->client, r->path);
+	status = command->run(ctl);
+	client_free(&ctl->client);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct ctl ctl = {.now_s = time_wall_s()};
+	struct request r = {.ctl = &ctl, .path = PATH_SOCKET};
+	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	int status;
+
+	name = name == NULL ? argv[0] : name + 1;
+	if (argc > 0 && strcmp(name, "mailq") == 0) {
+		ctl.words[ctl.nwords++] = "show";
+		ctl.words[ctl.nwords++] = "queue";
+	}
+	if (argc < 1 || parse_line(&r, argv + 1) == -1)
+		return EXIT_USAGE;
+	look_at_output(&ctl);
+	if (r.version)
+		(void)printf("smtpctl %s\n", VERSION);
+	else if (r.help && ctl.nwords == 0)
+		command_usage(stdout);
+	if (r.version || (r.help && ctl.nwords == 0))
+		status = EXIT_OK;
+	else
+		status = run(&r);
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		text_complain("can't write: %s", strerror(errno));
+		return status == EXIT_OK ? EXIT_REFUSED : status;
+	}
+	return status;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CONTROL_SMTPCTL_H
+#define CONTROL_SMTPCTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "control/client.h"
+
+/* One run of smtpctl: what was asked for, and how to answer. */
+enum ctl_target { TARGET_MESSAGE, TARGET_ALL, TARGET_SMTP, TARGET_DELIVERY };
+
+#define CTL_WORDS_MAX 8
+
+struct ctl {
+	struct client client;
+	FILE *out;
+	const char *words[CTL_WORDS_MAX + 1]; /* what is not an option, NULL at the end */
+	int nwords;
+	int nused; /* of them, by the command itself: the rest are its arguments */
+	enum ctl_target target;
+	uint64_t id;	/* of TARGET_MESSAGE */
+	uint64_t count; /* -n; 0: not given */
+	int64_t now_s;
+	bool json, quiet;
+	bool terminal; /* out is one */
+	bool colour;
+};
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * MAIL, RCPT, DATA, in turn or pipelined (RFC 2920), as often as the server's
+ * limit on recipients asks for.
+ *
+ * Invariants: DATA goes out only after every RCPT did; a body only to a
+ * server that accepted a recipient; a recipient gets the verdict of the reply
+ * to its own RCPT, or of the DATA it was accepted for.
+ */
+#include "delivery/client_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "lib/base/bug.h"
+
+#define WINDOW	    100 /* commands that wait for a reply at once */
+#define COMMAND_MAX (IPC_ADDRESS_MAX + 128)
+
+static size_t
+data_index(const struct client *c)
+{
+	return 1 + c->end - c->first;
+}
+
+static void
+send_mail(struct client *c)
+{
+	char line[COMMAND_MAX], size[40] = "";
+
+	if ((c->features & FEATURE_SIZE) != 0) /* RFC 1870 */
+		(void)snprintf(size, sizeof(size), " SIZE=%" PRIu64, c->mail->size_bytes);
+	(void)snprintf(line, sizeof(line), "MAIL FROM:<%s>%s%s%s\r\n", c->mail->sender, size,
+	    c->mail->is_8bit ? " BODY=8BITMIME" : "", c->mail->is_utf8 ? " SMTPUTF8" : "");
+	client_write(c, line);
+}
+
+static void
+send_rcpt(struct client *c, size_t rcpt)
+{
+	char line[COMMAND_MAX];
+
+	(void)snprintf(line, sizeof(line), "RCPT TO:<%s>\r\n", c->mail->rcpts[rcpt]);
+	client_write(c, line);
+}
+
+static void
+send_command(struct client *c, size_t index)
+{
+	if (index == 0)
+		send_mail(c);
+	else if (index < data_index(c))
+		send_rcpt(c, c->first + index - 1);
+	else
+		client_write(c, "DATA\r\n");
+}
+
+static bool
+may_send_next(const struct client *c)
+{
+	size_t due = c->sent - c->answered;
+
+	if (c->state == CLIENT_OVER || c->refused || c->sent > data_index(c))
+		return false;
+	if (c->sent == data_index(c) && due == 0 && c->accepted == 0)
+		return false;
+	return due == 0 || ((c->features & FEATURE_PIPELINING) != 0 && due < WINDOW);
+}
+
+/* The transaction is over, and no body was sent. */
+static void
+transaction_end(struct client *c)
+{
+	if (c->nverdicts < c->mail->nrcpts)
+		client_say(c, CLIENT_RSET, "RSET\r\n");
+	else
+		client_quit(c);
+}
+
+/* Sends what may be sent and enters the state of the oldest command without a reply. */
+static void
+transaction_go_on(struct client *c)
+{
+	if (c->sent == c->answered && !client_may_talk(c))
+		return;
+	while (may_send_next(c))
+		send_command(c, c->sent++);
+	if (c->sent == c->answered)
+		transaction_end(c);
+	else if (c->answered == 0)
+		client_enter(c, CLIENT_MAIL);
+	else
+		client_enter(c, c->answered < data_index(c) ? CLIENT_RCPT : CLIENT_DATA);
+}
+
+void
+client_mail_begin(struct client *c)
+{
+	size_t rest = c->mail->nrcpts - c->end;
+
+	c->first = c->end;
+	c->end += rest < c->rcpt_limit ? rest : c->rcpt_limit;
+	c->sent = c->answered = c->accepted = 0;
+	c->refused = false;
+	transaction_go_on(c);
+}
+
+void
+client_on_mail_ok(struct client *c)
+{
+	c->answered++;
+	transaction_go_on(c);
+}
+
+void
+client_on_mail_refused(struct client *c)
+{
+	struct verdict v;
+
+	verdict_of_reply(&v, STAGE_MAIL, &c->reply);
+	client_verdict_all(c, &v);
+	c->refused = true;
+	c->answered++;
+	transaction_go_on(c);
+}
+
+void
+client_on_rcpt_ok(struct client *c)
+{
+	size_t rcpt = c->first + c->answered - 1;
+
+	if (c->rcpts[rcpt] == RCPT_OPEN) {
+		c->rcpts[rcpt] = RCPT_ACCEPTED;
+		c->accepted++;
+	}
+	c->answered++;
+	transaction_go_on(c);
+}
+
+void
+client_on_rcpt_refused(struct client *c)
+{
+	struct verdict v;
+
+	verdict_of_reply(&v, STAGE_RCPT, &c->reply);
+	client_verdict(c, c->first + c->answered - 1, &v);
+	c->answered++;
+	transaction_go_on(c);
+}
+
+static void
+verdict_accepted(struct client *c)
+{
+	struct verdict v;
+	size_t i;
+
+	verdict_of_reply(&v, STAGE_DATA, &c->reply);
+	for (i = c->first; i < c->end; i++)
+		if (c->rcpts[i] == RCPT_ACCEPTED)
+			client_verdict(c, i, &v);
+}
+
+/* RFC 2920 3.1: a server may want data for nobody; it gets none. */
+void
+client_on_data_ok(struct client *c)
+{
+	c->answered++;
+	if (c->accepted == 0)
+		client_say(c, CLIENT_DOT, ".\r\n");
+	else if (client_may_talk(c))
+		client_body_begin(c);
+}
+
+void
+client_on_data_refused(struct client *c)
+{
+	c->answered++;
+	verdict_accepted(c);
+	transaction_end(c);
+}
+
+/* It has read enough.  The rest of the body would be taken for commands: cut. */
+void
+client_on_body_refused(struct client *c)
+{
+	verdict_accepted(c);
+	verdict_of_reply(&c->why, STAGE_DATA, &c->reply);
+	client_give_up(c, CLIENT_DONE);
+}
+
+void
+client_on_dot(struct client *c)
+{
+	verdict_accepted(c);
+	if (c->nverdicts < c->mail->nrcpts)
+		client_mail_begin(c);
+	else
+		client_quit(c);
+}
+
+void
+client_on_rset(struct client *c)
+{
+	client_mail_begin(c);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DELIVERY_DELIVERY_H
+#define DELIVERY_DELIVERY_H
+
+#include <sys/queue.h>
+
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/map.h"
+#include "lib/service/service.h"
+
+struct agent;
+struct job;
+struct letter;
+struct relay;
+struct tls_client;
+
+TAILQ_HEAD(agents, agent);
+TAILQ_HEAD(jobs, job);
+TAILQ_HEAD(letters, letter);
+TAILQ_HEAD(relays, relay);
+
+#define DELIVERY_JOBS_MAX   4096 /* at once; the queue keeps to fewer */
+#define DELIVERY_AGENTS_MAX 32	 /* running at once */
+#define DELIVERY_CA_MAX	    (4U << 20)
+
+/* Deliveries to mailboxes, by agents (local.c). */
+struct local {
+	struct map *by_key; /* of struct agent */
+	struct agents agents;
+	struct agents dead;   /* freed by local_turn() */
+	struct letters ended; /* as well */
+	size_t running;
+};
+
+/* Deliveries over the network (relay.c). */
+struct relays_out {
+	struct relays waiting; /* for their turn to connect, in order */
+	struct relays active;
+	struct relays ripe; /* something ended that relays_turn() has to look at */
+	size_t nactive;
+};
+
+/* The one context of smtpd-delivery. */
+struct delivery {
+	struct service *service;
+	const struct conf *conf;
+	char hostname[IPC_NAME_MAX + 1];
+	struct buf ca; /* until prepare() */
+	struct tls_client *tls;
+
+	struct job *gathering; /* its recipients are still coming */
+	struct jobs jobs;
+	struct jobs finished; /* freed by jobs_turn() */
+	size_t njobs;
+	struct local local;
+	struct relays_out out;
+	int64_t drain_deadline_ms; /* 0: not draining */
+	uint64_t ndelivered, ndeferred, nfailed, nconnections, nagents;
+};
+
+extern const channel_handler delivery_handlers[MSG__MAX]; /* dispatch.c */
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What other processes say to smtpd-delivery.
+ *
+ * Invariant: an answer reaches the owner of its question or nobody; a peer
+ * that leaves the order of messages is cut off.
+ */
+#include <unistd.h>
+
+#include "delivery/body.h"
+#include "delivery/job.h"
+#include "delivery/local.h"
+#include "delivery/route.h"
+
+static void
+start_when_whole(struct delivery *d)
+{
+	struct job *j = d->gathering;
+
+	if (j->nhere < j->nrcpts)
+		return;
+	d->gathering = NULL;
+	job_start(j);
+}
+
+static void
+on_job(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+
+	(void)fd;
+	if (d->gathering != NULL || msg->job.nrcpts == 0)
+		channel_reject(ch, "a job without its recipients");
+	else if ((d->gathering = job_create(d, &msg->job)) == NULL)
+		channel_reject(ch, "out of memory");
+}
+
+static void
+on_job_rcpt(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+
+	(void)fd;
+	if (d->gathering == NULL || msg->req != d->gathering->req)
+		channel_reject(ch, "a recipient of no job");
+	else if (job_add_rcpt(d->gathering, &msg->job_rcpt) == -1)
+		channel_reject(ch, "out of memory");
+	else
+		start_when_whole(d);
+}
+
+static void
+on_chunk(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+	struct body *b = ask_owner(service_asks(d->service), ch, msg->req);
+
+	(void)fd;
+	if (b != NULL)
+		body_answer(b, &msg->chunk);
+}
+
+static void
+on_route_host(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+	struct route *r = ask_owner(service_asks(d->service), ch, msg->req);
+
+	(void)fd;
+	if (r != NULL)
+		route_add(r, &msg->route_host);
+}
+
+static void
+on_route_end(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+	struct route *r = ask_owner(service_asks(d->service), ch, msg->req);
+
+	(void)fd;
+	if (r != NULL)
+		route_end(r, &msg->route_end);
+}
+
+static void
+on_agent_started(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+	struct agent *a = ask_owner(service_asks(d->service), ch, msg->req);
+
+	if (a != NULL)
+		local_agent_started(a, fd);
+	else
+		(void)close(fd); /* too late: the agent sees it and leaves */
+}
+
+static void
+on_agent_refused(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+	struct agent *a = ask_owner(service_asks(d->service), ch, msg->req);
+
+	(void)fd;
+	if (a != NULL)
+		local_agent_refused(a, &msg->agent_refused);
+}
+
+const channel_handler delivery_handlers[MSG__MAX] = {
+    [MSG_job] = on_job,
+    [MSG_job_rcpt] = on_job_rcpt,
+    [MSG_chunk] = on_chunk,
+    [MSG_route_host] = on_route_host,
+    [MSG_route_end] = on_route_end,
+    [MSG_agent_started] = on_agent_started,
+    [MSG_agent_refused] = on_agent_refused,
+};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DELIVERY_JOB_H
+#define DELIVERY_JOB_H
+
+#include "delivery/delivery.h"
+#include "delivery/verdict.h"
+
+/*
+ * What the queue wants done: a message for some recipients of one action and
+ * destination.  Each recipient gets exactly one verdict; with the last one
+ * the job is over, and freed at the loop's top.
+ */
+#define JOB_8BITMIME 0x02U /* the flags of a job, as the queue gives them */
+#define JOB_SMTPUTF8 0x04U
+
+struct job_rcpt {
+	uint64_t key;
+	char *address, *user;
+	struct letter *letter; /* the delivery under way, of a local action */
+	bool judged;
+};
+
+struct job { /* owned by the delivery, in one of its lists */
+	TAILQ_ENTRY(job) entry;
+	struct delivery *delivery;
+	uint32_t req;
+	uint64_t id, size_bytes;
+	uint32_t nchunks;
+	unsigned int flags;
+	char *sender, *action, *dest;
+	struct relay *relay; /* the delivery under way, of a relay action */
+	struct job_rcpt *rcpts;
+	size_t nrcpts, nhere, njudged; /* expected, come, judged */
+};
+
+/* A job from its message; NULL: ENOMEM. */
+struct job *job_create(struct delivery *d, const struct msg_job *m) WARN_UNUSED;
+/* -1: ENOMEM.  The job is whole when nhere == nrcpts. */
+int job_add_rcpt(struct job *j, const struct msg_job_rcpt *m) WARN_UNUSED;
+void job_free(struct job *j);
+/* Whole: hands it to the action's kind of delivery. */
+void job_start(struct job *j);
+
+/* remote: the host that gave it, "" for our own. */
+void job_verdict(struct job *j, size_t rcpt, const struct verdict *v, const char *remote);
+void job_verdict_all(struct job *j, const struct verdict *v, const char *remote); /* of the rest */
+/* Everything under way is abandoned, without a verdict: there is nobody to hear it. */
+void jobs_drop(struct delivery *d);
+void jobs_turn(struct delivery *d); /* at the loop's top */
+
+#endif

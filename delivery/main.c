@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * smtpd-delivery: takes jobs from the queue and carries them out, over SMTP
+ * or through delivery agents.
+ *
+ * Invariant: every recipient of every job is judged once, or the queue went
+ * away.  Fatal: no memory at the start, TLS that can't be set up at all.
+ */
+#include <sys/types.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "delivery/delivery.h"
+#include "delivery/job.h"
+#include "delivery/local.h"
+#include "delivery/relay.h"
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+#include "lib/net/tls_client.h"
+
+static void
+configure(void *ctx, const struct conf *conf)
+{
+	struct delivery *d = ctx;
+
+	d->conf = conf;
+	if (conf->values.hostname != NULL &&
+	    str_copy(d->hostname, sizeof(d->hostname), conf->values.hostname) == -1)
+		log_warn("event=hostname-too-long");
+}
+
+/* The whole bundle, while files can be read. */
+static void
+on_file(void *ctx, enum ipc_file kind, const char *name, int fd)
+{
+	struct delivery *d = ctx;
+	uint8_t *p;
+	ssize_t n = 0;
+
+	(void)name;
+	while (kind == IPC_FILE_CA && (p = buf_reserve(&d->ca, 65536)) != NULL &&
+	       (n = read(fd, p, 65536)) > 0)
+		buf_commit(&d->ca, (size_t)n);
+	if (kind == IPC_FILE_CA && n != 0)
+		log_warn("event=ca-bundle-unread error=\"%s\"", strerror(errno));
+	(void)close(fd);
+}
+
+static int
+prepare(void *ctx)
+{
+	struct delivery *d = ctx;
+	int ca_error;
+
+	if (d->hostname[0] == '\0' && gethostname(d->hostname, sizeof(d->hostname) - 1) == -1)
+		return -1;
+	d->tls = tls_client_create(buf_head(&d->ca), d->ca.len, &ca_error);
+	if (d->tls == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (!tls_client_can_verify(d->tls))
+		log_warn("event=no-ca-bundle why=\"%s\" effect=\"no server can be verified\"",
+		    ca_error == -1 ? "it does not parse" : "none was given");
+	buf_free(&d->ca);
+	return 0;
+}
+
+static void
+on_unlink(void *ctx, struct channel *ch)
+{
+	if (channel_peer(ch) == ROLE_QUEUE)
+		jobs_drop(ctx);
+}
+
+/* Ends inside callbacks were only noted: this is where things are freed. */
+static void
+on_turn(void *ctx)
+{
+	struct delivery *d = ctx;
+
+	relays_turn(d);
+	local_turn(d);
+	jobs_turn(d);
+	if (d->drain_deadline_ms != 0 && d->njobs == 0 && d->gathering == NULL)
+		service_stop(d->service);
+}
+
+static void
+on_tick(void *ctx)
+{
+	struct delivery *d = ctx;
+
+	local_tick(d);
+	if (d->drain_deadline_ms != 0 && service_now_ms(d->service) >= d->drain_deadline_ms) {
+		log_warn("event=drain-cut-short jobs=%zu", d->njobs);
+		service_stop(d->service);
+	}
+}
+
+static void
+on_drain(void *ctx, int64_t deadline_ms)
+{
+	struct delivery *d = ctx;
+
+	d->drain_deadline_ms = deadline_ms > 0 ? deadline_ms : 1;
+}
+
+static void
+counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), void *arg)
+{
+	const struct delivery *d = ctx;
+
+	row(arg, "delivery.jobs", d->njobs);
+	row(arg, "delivery.connections.now", d->out.nactive);
+	row(arg, "delivery.connections", d->nconnections);
+	row(arg, "delivery.agents.now", d->local.running);
+	row(arg, "delivery.agents", d->nagents);
+	row(arg, "delivery.delivered", d->ndelivered);
+	row(arg, "delivery.deferred", d->ndeferred);
+	row(arg, "delivery.failed", d->nfailed);
+}
+
+static const struct service_program program = {
+    .role = ROLE_DELIVERY,
+    .handlers = delivery_handlers,
+    .configure = configure,
+    .on_file = on_file,
+    .prepare = prepare,
+    .on_unlink = on_unlink,
+    .on_turn = on_turn,
+    .on_tick = on_tick,
+    .on_drain = on_drain,
+    .counters = counters,
+};
+
+int
+main(void)
+{
+	static struct delivery d;
+	int rc;
+
+	TAILQ_INIT(&d.jobs);
+	TAILQ_INIT(&d.finished);
+	TAILQ_INIT(&d.out.waiting);
+	TAILQ_INIT(&d.out.active);
+	TAILQ_INIT(&d.out.ripe);
+	buf_init(&d.ca, DELIVERY_CA_MAX);
+	if (local_init(&d) == -1)
+		return 1;
+	rc = service_main(&program, &d, &d.service);
+	tls_client_free(d.tls);
+	return rc;
+}

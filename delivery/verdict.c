@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Any outcome of a delivery -> delivered, try again, or failed for good, with
+ * an enhanced status code (RFC 3463).  Two tables: what happens on our side,
+ * and what a reply means that brings no enhanced code of its own.
+ *
+ * Invariant: the class of the status always is that of the outcome, and the
+ * text is printable, whoever wrote it.  What is not in a table is tried again.
+ */
+#include "delivery/verdict.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/bug.h"
+#include "lib/base/str.h"
+
+static const struct {
+	enum ipc_outcome outcome;
+	const char *status, *text;
+} causes[CAUSE__MAX] = {
+    [CAUSE_NO_MEMORY] = {IPC_RETRY, "4.3.0", "out of memory"},
+    [CAUSE_BUSY] = {IPC_RETRY, "4.3.2", "too many deliveries under way"},
+    [CAUSE_STOPPING] = {IPC_RETRY, "4.3.2", "this server is stopping"},
+    [CAUSE_BODY_LOST] = {IPC_RETRY, "4.3.0", "the message could not be read from the spool"},
+    [CAUSE_NO_ACTION] = {IPC_RETRY, "4.3.5", "no such action in the configuration"},
+    [CAUSE_ACTION_UNSUPPORTED] = {IPC_RETRY, "4.3.5", "the action is not supported"},
+    [CAUSE_BAD_RELAY] = {IPC_RETRY, "4.3.5", "the relay's URL is wrong"},
+    [CAUSE_BAD_SENDER] = {IPC_FAIL, "5.1.7", "the sender's address can't be sent on"},
+    [CAUSE_BAD_RECIPIENT] = {IPC_FAIL, "5.1.3", "the recipient's address can't be sent on"},
+    [CAUSE_NO_RESOLVER] = {IPC_RETRY, "4.4.3", "no answer from the resolver"},
+    [CAUSE_UNREACHABLE] = {IPC_RETRY, "4.4.1", "could not connect"},
+    [CAUSE_CONNECTION_LOST] = {IPC_RETRY, "4.4.2", "connection lost"},
+    [CAUSE_REMOTE_TIMEOUT] = {IPC_RETRY, "4.4.2", "no answer in time"},
+    [CAUSE_GARBAGE] = {IPC_RETRY, "4.5.0", "the other side does not keep to SMTP"},
+    [CAUSE_TLS_NOT_OFFERED] = {IPC_RETRY, "4.7.4", "TLS is required and not offered"},
+    [CAUSE_TLS_FAILED] = {IPC_RETRY, "4.7.5", "TLS failed"},
+    [CAUSE_TLS_INJECTION] = {IPC_RETRY, "4.7.0", "plain text was slipped in before TLS"},
+    [CAUSE_TOO_BIG] = {IPC_FAIL, "5.3.4", "the message is larger than the other side takes"},
+    [CAUSE_NO_8BITMIME] = {IPC_FAIL, "5.6.3", "the other side does not take 8-bit messages"},
+    [CAUSE_NO_SMTPUTF8] = {IPC_FAIL, "5.6.7", "the other side does not take UTF-8 addresses"},
+    [CAUSE_NO_AGENT] = {IPC_RETRY, "4.3.0", "no delivery agent could be started"},
+    [CAUSE_AGENT_LOST] = {IPC_RETRY, "4.2.0", "the delivery agent ended early"},
+    [CAUSE_AGENT_TIMEOUT] = {IPC_RETRY, "4.2.0", "no answer from the delivery agent"},
+    [CAUSE_BAD_MAILBOX] = {IPC_FAIL, "5.1.3", "no mailbox can have this address"},
+    [CAUSE_LOOP] = {IPC_FAIL, "5.4.6", "the message was delivered to this address before"},
+};
+
+/*
+ * Replies without an enhanced code; the first row that fits.  code 0: any of
+ * the class.  552 to RCPT means too many recipients (RFC 5321 4.5.3.1.10).
+ */
+static const struct {
+	enum verdict_stage stage; /* STAGE__MAX: any */
+	int code;
+	enum ipc_outcome outcome;
+	const char *status;
+} replies[] = {
+    {STAGE_RCPT, 552, IPC_RETRY, "4.5.3"},
+    {STAGE_RCPT, 450, IPC_RETRY, "4.2.0"},
+    {STAGE_RCPT, 452, IPC_RETRY, "4.5.3"},
+    {STAGE_RCPT, 550, IPC_FAIL, "5.1.1"},
+    {STAGE_RCPT, 551, IPC_FAIL, "5.1.6"},
+    {STAGE_RCPT, 553, IPC_FAIL, "5.1.3"},
+    {STAGE_MAIL, 550, IPC_FAIL, "5.7.1"},
+    {STAGE_MAIL, 553, IPC_FAIL, "5.1.7"},
+    {STAGE__MAX, 421, IPC_RETRY, "4.3.2"},
+    {STAGE__MAX, 451, IPC_RETRY, "4.3.0"},
+    {STAGE__MAX, 452, IPC_RETRY, "4.3.1"},
+    {STAGE__MAX, 521, IPC_FAIL, "5.3.2"},
+    {STAGE__MAX, 552, IPC_FAIL, "5.3.4"},
+    {STAGE__MAX, 555, IPC_FAIL, "5.5.4"},
+    {STAGE__MAX, 556, IPC_FAIL, "5.1.10"},
+};
+
+/* The classes' own rows, by first digit of the status. */
+static const char *const plain_status[] = {
+    [IPC_OK] = "2.0.0", [IPC_RETRY] = "4.0.0", [IPC_FAIL] = "5.0.0"};
+
+static void
+set_text(struct verdict *v, const char *text)
+{
+	str_escape(v->text, sizeof(v->text), text, strlen(text));
+}
+
+void
+verdict_of(struct verdict *v, enum cause cause, const char *detail)
+{
+	char text[IPC_TEXT_MAX];
+
+	v->outcome = causes[cause].outcome;
+	(void)snprintf(v->status, sizeof(v->status), "%s", causes[cause].status);
+	if (detail == NULL || detail[0] == '\0')
+		(void)snprintf(text, sizeof(text), "%s", causes[cause].text);
+	else
+		(void)snprintf(text, sizeof(text), "%s: %s", causes[cause].text, detail);
+	set_text(v, text);
+}
+
+static enum ipc_outcome
+outcome_of_code(int code)
+{
+	if (code / 100 == 2)
+		return IPC_OK;
+	return code / 100 == 5 ? IPC_FAIL : IPC_RETRY;
+}
+
+void
+verdict_of_reply(struct verdict *v, enum verdict_stage stage, const struct reply *r)
+{
+	const char *status = NULL;
+	char text[sizeof(r->text) + 32];
+	size_t i;
+
+	v->outcome = outcome_of_code(r->code);
+	for (i = 0; i < NITEMS(replies) && status == NULL && r->enhanced[0] == '\0'; i++)
+		if (replies[i].code == r->code &&
+		    (replies[i].stage == stage || replies[i].stage == STAGE__MAX)) {
+			v->outcome = replies[i].outcome;
+			status = replies[i].status;
+		}
+	if (status == NULL)
+		status = r->enhanced[0] != '\0' ? r->enhanced : plain_status[v->outcome];
+	(void)snprintf(v->status, sizeof(v->status), "%s", status);
+	(void)snprintf(text, sizeof(text), "%d %s%s%s", r->code, r->enhanced,
+	    r->enhanced[0] != '\0' ? " " : "", r->text);
+	set_text(v, text);
+}
+
+static bool
+status_fits(enum ipc_outcome outcome, const char *status)
+{
+	char parsed[REPLY_ENHANCED_SIZE];
+	int code = (plain_status[outcome][0] - '0') * 100;
+
+	return reply_enhanced(status, strlen(status), code, parsed) == strlen(status) &&
+	       status[0] != '\0';
+}
+
+void
+verdict_set(struct verdict *v, enum ipc_outcome outcome, const char *status, const char *text)
+{
+	v->outcome = outcome <= IPC_FAIL ? outcome : IPC_RETRY;
+	if (!status_fits(v->outcome, status))
+		status = plain_status[v->outcome];
+	(void)snprintf(v->status, sizeof(v->status), "%s", status);
+	set_text(v, text);
+}
+
+const char *
+verdict_event(const struct verdict *v)
+{
+	static const char *const events[] = {
+	    [IPC_OK] = "delivered", [IPC_RETRY] = "deferred", [IPC_FAIL] = "failed"};
+
+	return events[v->outcome];
+}
