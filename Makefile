@@ -85,7 +85,7 @@ ALL_LDFLAGS =	$(if $(SANITIZE),$(SANITIZE),$(LINK_HARDENING)) $(LDFLAGS)
 
 BINARIES =	$(addprefix $(BUILD)/bin/,$(PROGRAMS))
 
-.PHONY: all run check asan lint fuzz bench install clean deps test-programs FORCE
+.PHONY: all run check asan lint fuzz bench install clean deps test-programs test-binaries fuzz-binaries
 all: $(BINARIES)
 
 objects =	$(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -115,28 +115,47 @@ $(BUILD)/obj/%.o: %.c
 test-programs:
 	@$(MAKE) --no-print-directory BUILD=build-test EXTRA=-DTEST_HOOKS all
 
+ASAN =		-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 asan:
 	@$(MAKE) --no-print-directory BUILD=build-asan EXTRA=-DTEST_HOOKS \
-	    SANITIZE="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all" \
-	    OPTIMIZE="-O1 -g" all
+	    SANITIZE="$(ASAN)" OPTIMIZE="-O1 -g" all test-binaries
 
-# -- unit tests: cmocka, linking the real objects ----------------------------
+# -- tests in C: cmocka and fuzz targets link the real objects ---------------
+#
+# Each folder without its main() is an archive, for the tests alone.
 
+FOLDERS =	session queue lookup delivery control smtpd lib/net
+MAINS =		%/main.c delivery/agent.c control/smtpctl.c
+define folder
+$(BUILD)/test/lib$(notdir $(1)).a: $(call objects,$(filter-out $(MAINS),$(wildcard $(1)/*.c)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
+
+TEST_LIBS =	$(foreach f,$(FOLDERS),$(BUILD)/test/lib$(notdir $(f)).a) \
+		$(foreach l,$(LIBRARIES),$(BUILD)/lib/lib$(l).a)
+TEST_PKGS =	cmocka libevent_core libseccomp sqlite3 libunbound libtls libcrypto
 UNIT =		$(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
-UNIT_LIBS =	$(foreach l,service role ipc conf mail base,$(BUILD)/lib/lib$(l).a)
-SPOOL_SRC =	$(wildcard queue/spool*.c)
-UNIT_SRC_test_spool =		$(SPOOL_SRC)
-UNIT_SRC_test_spool_faults =	$(SPOOL_SRC)
--include tests/unit/sources.mk
+REPLAY =	$(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ =		$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-unit: $(UNIT)
-$(BUILD)/unit/%: tests/unit/%.c $(UNIT_LIBS) FORCE
+test-binaries: $(UNIT) $(REPLAY)
+fuzz-binaries: $(FUZZ)
+
+TEST_LINK =	-Wl,--start-group $(TEST_LIBS) -Wl,--end-group \
+		$(shell $(PKG_CONFIG) --libs $(TEST_PKGS)) -lm
+$(UNIT): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIBS)
 	@mkdir -p $(@D)
-	@$(MAKE) --no-print-directory unit-one UNIT_NAME=$* UNIT_OUT=$@
-
-unit-one: $(call objects,tests/unit/$(UNIT_NAME).c $(UNIT_SRC_$(UNIT_NAME)))
-	$(CC) $(ALL_LDFLAGS) -o $(UNIT_OUT) $^ $(UNIT_LIBS) \
-	    $(shell $(PKG_CONFIG) --libs cmocka libevent_core libseccomp sqlite3 libunbound libtls)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LINK)
+$(REPLAY): $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(BUILD)/obj/tests/fuzz/replay.o $(TEST_LINK)
+$(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_LINK)
+.SECONDARY:
 
 # -- the rest -----------------------------------------------------------------
 
@@ -152,6 +171,7 @@ check:
 	@sh dist/install-deps.sh test
 	@$(MAKE) --no-print-directory -j2 all
 	@$(MAKE) --no-print-directory -j2 test-programs
+	@$(MAKE) --no-print-directory -j2 asan
 	@$(PYTHON) tests/run.py
 
 lint:
@@ -160,6 +180,8 @@ lint:
 
 fuzz:
 	@sh dist/install-deps.sh test
+	@$(MAKE) --no-print-directory -j2 BUILD=build-fuzz EXTRA=-DTEST_HOOKS CC=clang \
+	    SANITIZE="$(ASAN) -fsanitize=fuzzer-no-link" OPTIMIZE="-O1 -g" fuzz-binaries
 	@$(PYTHON) tests/fuzz/run.py
 
 bench:

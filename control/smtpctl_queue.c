@@ -41,9 +41,9 @@ rcpt_word(const struct listing *l, const struct msg_list_rcpt *r)
 		return "failed";
 	if (l->flags & MESSAGE_HELD)
 		return "held";
-	if (r->state == RCPT_EXPAND)
-		return "new";
-	return r->attempts == 0 ? "waiting" : "deferred";
+	if (r->attempts > 0)
+		return "deferred";
+	return r->state == RCPT_EXPAND ? "new" : "waiting";
 }
 
 static void

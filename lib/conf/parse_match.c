@@ -8,7 +8,7 @@
  */
 #include "lib/conf/match.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/str.h"
@@ -68,6 +68,16 @@ parse_tag(struct parser *p, struct conf_test *test)
 	    parse_supported(p, &p->tok.at, "match", "tag list") == -1)
 		return -1;
 	return parse_checked(p, "a tag", check_name, &test->arg);
+}
+
+static int
+test_supported(struct parser *p, const struct match_word *row)
+{
+	char words[32];
+
+	(void)snprintf(words, sizeof(words), "%s%s%s", row->group, *row->group == '\0' ? "" : " ",
+	    row->word);
+	return parse_supported(p, &p->tok.at, "match", words);
 }
 
 static int
@@ -140,7 +150,8 @@ parse_test(struct parser *p, struct conf_rule *rule)
 		group = "from";
 	else if (parse_take_word(p, "for"))
 		group = "for";
-	if ((row = parse_match_word(p, group)) == NULL || rule_allows(p, rule, row) == -1)
+	if ((row = parse_match_word(p, group)) == NULL || test_supported(p, row) == -1 ||
+	    rule_allows(p, rule, row) == -1)
 		return -1;
 	if ((test = rule_new_test(p, rule)) == NULL)
 		return -1;

@@ -43,6 +43,7 @@ static const struct {
     {"listen ciphers", "the library's secure defaults are used"},
     {"listen filter", NEEDS_FILTERS},
     {"listen hostnames", "see 'hostname'"},
+    {"listen mask-src", "Received names the client"},
     {"listen pki list", "a listener has one certificate"},
     {"listen protocols", "TLS is 1.2 or later"},
     {"listen proxy-v2", "addresses are taken from the connection"},
@@ -63,6 +64,7 @@ static const struct {
     {"action host smtps", NEEDS_TLS},
     {"action junk", "messages are not sorted"},
     {"action lmtp", "there is no LMTP"},
+    {"action mail-from", "envelope senders are never rewritten"},
     {"action mbox", "local mail goes to a maildir"},
     {"action mda", "there are no mail delivery commands"},
     {"action pki", NEEDS_TLS},
@@ -70,9 +72,10 @@ static const struct {
     {"action src", "the kernel chooses the address"},
     {"action srs", "envelope senders are never rewritten"},
     {"action tls", NEEDS_TLS},
+    {"action ttl", "see 'queue ttl'"},
     {"action wrapper", "there are no mail delivery commands"},
 
-    {"match regex", "tables hold plain values"},
+    {"match from rdns", "the names of clients are not looked up"},
     {"match tag list", "a rule names one tag"},
 };
 /* clang-format on */
