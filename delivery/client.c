@@ -46,6 +46,8 @@ client_give_up(struct client *c, enum client_end how)
 {
 	if (c->state == CLIENT_BODY)
 		c->options->callbacks->on_body_stop(c->options->arg);
+	if (c->nverdicts > 0)
+		how = CLIENT_DONE; /* no second host for a message that one has judged */
 	if (how == CLIENT_DONE)
 		client_verdict_all(c, &c->why);
 	client_over(c, how);

@@ -123,8 +123,8 @@ verdict_of_reply(struct verdict *v, enum verdict_stage stage, const struct reply
 	if (status == NULL)
 		status = r->enhanced[0] != '\0' ? r->enhanced : plain_status[v->outcome];
 	(void)snprintf(v->status, sizeof(v->status), "%s", status);
-	(void)snprintf(text, sizeof(text), "%d %s%s%s", r->code, r->enhanced,
-	    r->enhanced[0] != '\0' ? " " : "", r->text);
+	(void)snprintf(text, sizeof(text), "%d%s%s%s%s", r->code, r->enhanced[0] != '\0' ? " " : "",
+	    r->enhanced, r->text[0] != '\0' ? " " : "", r->text);
 	set_text(v, text);
 }
 

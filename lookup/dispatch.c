@@ -234,7 +234,7 @@ on_expand(void *ctx, struct channel *ch, const union message *msg, int fd)
 		    .outcome = IPC_FAIL,
 		    .status = "5.1.3",
 		    .text = "not an address"};
-	} else if (action == NULL) {
+	} else if (action == NULL && m->action[0] != '\0') {
 		end.text = "the action is no longer configured";
 	} else if (channel_pending_bytes(ch) > EXPAND_PENDING_MAX ||
 		   expand_run(&l->policy, &address, action, &e) == -1) {

@@ -193,7 +193,7 @@ on_warm(void *arg, int rcode, void *packet, int len, int sec, char *why, int lim
 	(void)sec;
 	(void)why;
 	(void)limited;
-	*warm = rcode == RCODE_NOERROR;
+	*warm = rcode == 0;
 }
 
 /*
@@ -313,6 +313,7 @@ on_answered(evutil_socket_t sock, short what, void *arg)
 	free(records);
 }
 
+/* rcode is that of the answering; what the servers said is in the packet. */
 static enum dns_result
 judge(struct dns_query *q, int rcode, const void *packet, int len, int sec)
 {
@@ -320,13 +321,18 @@ judge(struct dns_query *q, int rcode, const void *packet, int len, int sec)
 		q->dns->counters.bogus++;
 		return DNS_TROUBLE;
 	}
-	if (rcode == RCODE_NXDOMAIN)
-		return DNS_NO_NAME;
-	if (rcode != RCODE_NOERROR || packet == NULL || len < 0 ||
+	if (rcode != 0 || packet == NULL || len < 0 ||
 	    (q->records = malloc(sizeof(*q->records))) == NULL ||
 	    dns_parse(packet, (size_t)len, q->type, q->records) == -1)
 		return DNS_TROUBLE;
-	return q->records->n + q->records->unusable > 0 ? DNS_FOUND : DNS_NO_DATA;
+	switch (q->records->rcode) {
+	case RCODE_NOERROR:
+		return q->records->n + q->records->unusable > 0 ? DNS_FOUND : DNS_NO_DATA;
+	case RCODE_NXDOMAIN:
+		return DNS_NO_NAME;
+	default:
+		return DNS_TROUBLE;
+	}
 }
 
 static void

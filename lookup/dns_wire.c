@@ -149,10 +149,12 @@ dns_parse(const uint8_t *packet, size_t len, enum dns_type type, struct dns_reco
 	uint16_t nquestions, nanswers;
 	char name[DNS_NAME_MAX + 1];
 
+	out->rcode = 0;
 	out->n = out->unusable = 0;
 	errno = EPROTO;
 	if (len < HEADER_SIZE || !take_u16(&c, &nquestions) || !take_u16(&c, &nanswers))
 		return -1;
+	out->rcode = packet[3] & 0xfU;
 	c.at = HEADER_SIZE;
 	for (; nquestions > 0; nquestions--)
 		if (take_name(&c, name) == NAME_BROKEN || !skip(&c, 4))

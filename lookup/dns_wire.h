@@ -21,13 +21,14 @@ struct dns_record {
 };
 
 struct dns_records {
+	unsigned int rcode; /* RFC 1035 4.1.1 */
 	size_t n;
 	size_t unusable; /* records of the type that were left out: malformed, or a name
 				that could not be written anywhere without harm */
 	struct dns_record list[DNS_RECORDS_MAX];
 };
 
-/* The records of one type in the answer section.  -1 with EPROTO: malformed. */
+/* The records of one type in the answer section, and the answer's code.  -1 with EPROTO: malformed. */
 int dns_parse(
     const uint8_t *packet, size_t len, enum dns_type type, struct dns_records *out) WARN_UNUSED;
 

@@ -200,18 +200,14 @@ refuse_target(struct expander *e, const char *target)
 	add_problem(e, "5.2.4", "alias target not allowed", target);
 }
 
+/* The rules decide what is done with an address, as for mail from this host. */
 static void
-follow_address(struct expander *e, const struct step *s, const char *target)
+route_address(struct expander *e, struct step *next, const char *target)
 {
-	struct rule_question q = {.local = true, .helo = "", .tag = "", .auth = ""};
-	struct step next = {.depth = s->depth + 1};
+	struct rule_question q = {
+	    .local = true, .helo = "", .tag = "", .auth = "", .rcpt = next->address};
 	const struct conf_rule *rule;
 
-	if (address_parse(target, ADDRESS_UTF8_OK, &next.address) != ADDRESS_OK) {
-		add_problem(e, "5.2.4", "alias target is not an address", target);
-		return;
-	}
-	q.rcpt = next.address;
 	switch (rules_evaluate(e->policy, &q, NULL, NULL, &rule)) {
 	case RULES_TROUBLE:
 		add_trouble(e);
@@ -224,8 +220,19 @@ follow_address(struct expander *e, const struct step *s, const char *target)
 		add_problem(e, "5.7.1", "forwarding denied by the rules", target);
 		return;
 	}
-	next.action = conf_action_find(e->policy->conf, rule->action);
-	add_step(e, &next);
+	next->action = conf_action_find(e->policy->conf, rule->action);
+	add_step(e, next);
+}
+
+static void
+follow_address(struct expander *e, const struct step *s, const char *target)
+{
+	struct step next = {.depth = s->depth + 1};
+
+	if (address_parse(target, ADDRESS_UTF8_OK, &next.address) == ADDRESS_OK)
+		route_address(e, &next, target);
+	else
+		add_problem(e, "5.2.4", "alias target is not an address", target);
 }
 
 static void
@@ -387,7 +394,10 @@ expand_run(const struct policy *p, const struct address *a, const struct conf_ac
 	*out = (struct expansion){.outcome = IPC_OK};
 	if ((e.seen = map_create(2 * EXPAND_WIDTH_MAX)) == NULL)
 		return -1;
-	add_step(&e, &first);
+	if (action == NULL)
+		route_address(&e, &first, a->domain);
+	else
+		add_step(&e, &first);
 	for (i = 0; i < e.nsteps && e.error == 0 && out->outcome == IPC_OK; i++)
 		expand_step(&e, i);
 	map_free(e.seen, NULL);

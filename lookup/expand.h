@@ -37,7 +37,7 @@ struct expansion {
 	char text[EXPAND_TEXT_MAX];
 };
 
-/* -1: ENOMEM, and nothing to be freed. */
+/* action NULL: the rules choose it, as for mail from this host.  -1: ENOMEM, and nothing to be freed. */
 int expand_run(const struct policy *p, const struct address *a, const struct conf_action *action,
     struct expansion *out) WARN_UNUSED;
 void expansion_free(struct expansion *e);

@@ -129,20 +129,20 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	struct spool_stats s;
 
 	spool_stats(p->spool, &s);
-	row(arg, "queue.messages", s.messages);
-	row(arg, "queue.recipients", s.recipients);
-	row(arg, "queue.in-flight", map_count(p->working));
-	row(arg, "queue.received", p->received);
-	row(arg, "queue.delivered", p->delivered);
-	row(arg, "queue.deferred", p->deferred);
-	row(arg, "queue.failed", p->failed);
-	row(arg, "queue.reports", p->reports);
-	row(arg, "queue.commits", s.commits);
-	row(arg, "queue.commit-us", s.commit_us);
-	row(arg, "queue.changes", s.changes);
-	row(arg, "queue.largest-group", s.largest_group);
-	row(arg, "queue.store-reopened", s.reopened);
-	row(arg, "queue.quarantined", s.quarantined);
+	row(arg, "messages", s.messages);
+	row(arg, "recipients", s.recipients);
+	row(arg, "in-flight", map_count(p->working));
+	row(arg, "received", p->received);
+	row(arg, "delivered", p->delivered);
+	row(arg, "deferred", p->deferred);
+	row(arg, "failed", p->failed);
+	row(arg, "reports", p->reports);
+	row(arg, "commits", s.commits);
+	row(arg, "commit-us", s.commit_us);
+	row(arg, "changes", s.changes);
+	row(arg, "largest-group", s.largest_group);
+	row(arg, "store-reopened", s.reopened);
+	row(arg, "quarantined", s.quarantined);
 }
 
 int

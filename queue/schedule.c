@@ -165,8 +165,9 @@ on_recorded(void *arg, int error)
 	p->more_due = true;
 }
 
+/* What delivery did not log, for it never had it. */
 static void
-log_verdict(const struct work *w, const char *event, const struct spool_answer *why)
+log_ours(const struct work *w, const char *event, const struct spool_answer *why)
 {
 	struct logline l;
 
@@ -200,7 +201,8 @@ work_deliver(struct work *w, enum ipc_outcome outcome, const struct spool_answer
 	}
 	if (outcome != IPC_FAIL && why->text[0] == '\0')
 		last = &expired;
-	log_verdict(w, outcome == IPC_FAIL ? "failed" : "expired", last);
+	if (outcome != IPC_FAIL)
+		log_ours(w, "expired", last);
 	p->failed++;
 	spool_failed(p->spool, w->key, now_s, last, on_recorded, w);
 }
@@ -313,9 +315,10 @@ schedule_expanded(struct work *w, const struct msg_expand_end *m)
 
 	ask_end(service_asks(w->program->service), w->question);
 	w->question = 0;
-	if (m->outcome != IPC_OK)
+	if (m->outcome != IPC_OK) {
+		log_ours(w, m->outcome == IPC_FAIL ? "failed" : "deferred", &answer);
 		work_deliver(w, (enum ipc_outcome)m->outcome, &answer);
-	else if (w->expansion == NULL || w->expansion->too_many) {
+	} else if (w->expansion == NULL || w->expansion->too_many) {
 		answer = (struct spool_answer){"4.3.0", "the recipient stands for too many others", ""};
 		work_deliver(w, IPC_RETRY, &answer);
 	} else if (expand_to_one(w))

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -58,6 +59,16 @@ incoming_forget(struct spool *s)
 	return 0;
 }
 
+/* SQLite would make it readable to all. */
+static int
+file_make(const struct spool *s)
+{
+	int fd = openat(
+	    s->dirfd, "spool.db", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+
+	return fd == -1 ? -1 : close(fd);
+}
+
 static struct spool *
 spool_create(const struct spool_options *options)
 {
@@ -96,7 +107,8 @@ spool_open(const struct spool_options *options, int64_t now_s)
 	if ((s = spool_create(options)) == NULL)
 		return NULL;
 	s->dirfd = open(options->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->dirfd != -1 && spool_up(s, now_s) == 0 && incoming_forget(s) == 0)
+	if (s->dirfd != -1 && file_make(s) == 0 && spool_up(s, now_s) == 0 &&
+	    incoming_forget(s) == 0)
 		return s;
 	saved = errno;
 	spool_free(s);
@@ -191,18 +203,20 @@ spool_needs_commit(const struct spool *s)
 	return s->nchanges > 0 || s->doomed != 0 || s->suspect || s->open_bytes > OPEN_BYTES_MAX;
 }
 
-/* Gives free pages back to the file system, 64 at a time; true while there are too many. */
+/* Gives free pages back to the file system, some at a time; true while there are too many. */
 static bool
 idle_shrink(struct spool *s)
 {
-	uint64_t free_pages = 0, pages = 0;
+	uint64_t free_pages = 0, pages = 0, left = 0;
 
 	if (spool_ask(s, Q_FREE_PAGES, &free_pages, 1) == -1 ||
 	    spool_ask(s, Q_ALL_PAGES, &pages, 1) == -1)
 		return false;
 	if (free_pages < IDLE_FREE_PAGES || free_pages < pages / 4)
 		return false;
-	return spool_tx(s) == 0 && spool_run(s, Q_VACUUM_SOME) == 0 && spool_group_commit(s) == 0;
+	return spool_tx(s) == 0 && spool_run(s, Q_VACUUM_SOME) == 0 &&
+	       spool_ask(s, Q_FREE_PAGES, &left, 1) == 0 && spool_group_commit(s) == 0 &&
+	       left < free_pages;
 }
 
 bool

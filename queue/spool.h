@@ -17,42 +17,47 @@
  * group and returns at once; its spool_done is called by a later
  * spool_commit(), with 0 only when the change is durable, else an errno:
  * ENOSPC (disk full; nothing lost, try later), EIO (the store had to be
- * reopened; the change did not happen), ENOENT (no such message), ENOMEM.
+ * reopened, or is down; the change did not happen), ENOENT (no such message or
+ * recipient in such a state), EINVAL (an argument past its bound), E2BIG (past
+ * SPOOL_RCPT_MAX), ENOMEM.
  * No done is called from inside the call that took it.  A NULL done is allowed.
  * Reads see the open group and are answered before the call returns; a second
- * implementation may answer later.  Pointers handed to a callback live until it returns.
+ * implementation may answer later.  Only the schedule does not: spool_due()
+ * never shows a message whose finish, report or expansion isn't durable yet.
+ * Pointers handed to a callback (visit, skip, not done) live until it returns,
+ * and from inside it no function of this file may be called.
  */
 struct spool;
 
 /* Which of a message's recipients can be worked on is said by this alone. */
 enum spool_state {
-	SPOOL_EXPAND,  /* accepted, its action's aliases not yet applied */
-	SPOOL_READY,   /* a final destination: deliver when due */
-	SPOOL_FAILED,  /* failed for good; a report to the sender is owed */
+	SPOOL_EXPAND, /* accepted, its action's aliases not yet applied */
+	SPOOL_READY,  /* a final destination: deliver when due */
+	SPOOL_FAILED, /* failed for good; a report to the sender is owed */
 	SPOOL_STATE__MAX
 };
 
-#define SPOOL_HELD_MESSAGE 0x01U /* message flag: paused by an admin */
-#define SPOOL_8BITMIME 0x02U	 /* BODY=8BITMIME was declared */
-#define SPOOL_SMTPUTF8 0x04U	 /* SMTPUTF8 was declared */
-#define SPOOL_IS_REPORT 0x08U	 /* a DSN of our own */
+#define SPOOL_HELD_MESSAGE  0x01U /* message flag: paused by an admin */
+#define SPOOL_8BITMIME	    0x02U /* BODY=8BITMIME was declared */
+#define SPOOL_SMTPUTF8	    0x04U /* SMTPUTF8 was declared */
+#define SPOOL_IS_REPORT	    0x08U /* a DSN of our own */
 #define SPOOL_AUTHENTICATED 0x10U /* came from an authenticated client */
-#define SPOOL_WARNED 0x20U	 /* its delay warning was sent */
+#define SPOOL_WARNED	    0x20U /* its delay warning was sent */
 
-#define SPOOL_ADDRESS_MAX 512	/* octets of an address */
-#define SPOOL_CHUNK_MAX 32768	/* octets of a body chunk */
-#define SPOOL_TEXT_MAX 1024	/* octets of the last answer kept for a recipient */
-#define SPOOL_RCPT_MAX 100000	/* recipients of one message, expansion included */
+#define SPOOL_ADDRESS_MAX   512	   /* octets of an address */
+#define SPOOL_CHUNK_MAX	    32768  /* octets of a body chunk */
+#define SPOOL_TEXT_MAX	    1024   /* octets of the last answer kept for a recipient */
+#define SPOOL_RCPT_MAX	    100000 /* recipients of one message, expansion included */
 
 struct spool_message {
-	uint64_t id; /* below 2^39, never used again */
-	const char *sender; /* reverse-path without brackets; "" is the null sender */
+	uint64_t id;		 /* below 2^39, never used again */
+	const char *sender;	 /* reverse-path without brackets; "" is the null sender */
 	const char *envid, *ret; /* RFC 3461; "" when not given */
-	const char *client; /* for people: who handed it in, "[192.0.2.1] helo.example" */
+	const char *client;	 /* for people: who handed it in, "[192.0.2.1] helo.example" */
 	unsigned int flags;
 	int64_t received_s, expires_s;
 	uint64_t size_bytes; /* of headers and body as stored */
-	uint32_t nchunks; /* chunk 0, the trace headers, included */
+	uint32_t nchunks;    /* chunk 0, the trace headers, included */
 };
 
 struct spool_rcpt {
@@ -72,13 +77,13 @@ struct spool_rcpt {
 	const char *remote; /* the host that gave it, or "" */
 };
 
-#define SPOOL_KEY(id, n) ((id) << 20 | (uint64_t)(n))
+#define SPOOL_KEY(id, n)       ((id) << 20 | (uint64_t)(n))
 #define SPOOL_KEY_MESSAGE(key) ((key) >> 20)
 
 struct spool_options {
 	const char *directory;	/* must exist; the database is <directory>/spool.db */
 	uint64_t reserve_bytes; /* free room to keep: below it spool_begin() says ENOSPC */
-	size_t cache_bytes;	/* page cache ceiling, 0: 1 MiB */
+	size_t cache_bytes;	/* page cache ceiling, 0: 512 KiB */
 };
 
 struct spool_stats {
@@ -96,13 +101,16 @@ void spool_close(struct spool *s); /* commits first; pending dones are called */
 void spool_commit(struct spool *s, int64_t now_s);
 /* True while some done waits for a commit; a group of only body chunks can wait for one. */
 bool spool_needs_commit(const struct spool *s);
-/* Between messages: checkpoint the log, free pages; bounded work, true while more is to do. */
+/* Between messages: erase, check point the log, free pages; bounded work, true while more is to do. */
 bool spool_idle(struct spool *s);
 
 /* -- receiving: begin, append 1..n in order, then finish or abandon -- */
 /* A fresh id.  -1: ENOSPC (also when expect_bytes would not fit), EIO (store is down for now), ENOMEM. */
 int spool_begin(struct spool *s, int64_t now_s, uint64_t expect_bytes, uint64_t *id) WARN_UNUSED;
-/* seq from 1.  -1: ENOSPC, EIO, ENOMEM, EINVAL (out of order); the caller then abandons. */
+/*
+ * seq from 1.  -1: ENOSPC, EIO, ENOMEM, EINVAL (out of order, too long); the caller then
+ * abandons.  Chunks read back are the same octets, but not always cut at the same places.
+ */
 int spool_append(struct spool *s, uint64_t id, uint32_t seq, struct span data) WARN_UNUSED;
 /*
  * The message becomes durable and due.  trace is chunk 0.  m->id from spool_begin;
@@ -120,20 +128,22 @@ void spool_abandon(struct spool *s, uint64_t id);
  * due at or before now_s, oldest due first, at most limit; skip() says which
  * are being worked on already (they do not count).  visit gets both.
  */
-typedef void (*spool_visit)(
-    void *arg, const struct spool_message *m, const struct spool_rcpt *r);
+typedef void (*spool_visit)(void *arg, const struct spool_message *m, const struct spool_rcpt *r);
 typedef bool (*spool_skip)(void *arg, uint64_t key);
 int spool_due(struct spool *s, int64_t now_s, size_t limit, spool_skip skip, spool_visit visit,
     void *arg) WARN_UNUSED;
 /* When the next recipient that is not due yet (after now_s) falls due; 0: none. */
 int64_t spool_next_due(struct spool *s, int64_t now_s);
 
-/* One chunk: visit_chunk is called once with its bytes, or not at all (-1, ENOENT or EIO). */
+/* One chunk, seq below nchunks: visit_chunk is called once with its bytes, or not at all (-1, ENOENT or EIO). */
 typedef void (*spool_chunk)(void *arg, struct span data);
 int spool_read(
     struct spool *s, uint64_t id, uint32_t seq, spool_chunk visit_chunk, void *arg) WARN_UNUSED;
 
-/* EXPAND -> n rows in state READY or EXPAND (state, address, action, user, dest of each). */
+/*
+ * EXPAND -> n rows in state READY or EXPAND (state, address, action, user, dest of each), due
+ * now.  The first keeps the key; n 0: the row goes as if delivered.
+ */
 void spool_expand(struct spool *s, uint64_t key, const struct spool_rcpt *into, size_t n,
     int64_t now_s, spool_done done, void *arg);
 
@@ -152,17 +162,18 @@ void spool_failed(struct spool *s, uint64_t key, int64_t due_s, const struct spo
 /* -- reports -- */
 /* Ids of messages with FAILED recipients whose report is due; at most limit. */
 typedef void (*spool_id)(void *arg, uint64_t id);
-int spool_reports(
-    struct spool *s, int64_t now_s, size_t limit, spool_id visit, void *arg) WARN_UNUSED;
+int
+spool_reports(struct spool *s, int64_t now_s, size_t limit, spool_id visit, void *arg) WARN_UNUSED;
 /*
  * The report on message id replaces its FAILED recipients, in one step:
  * report NULL (null sender, nothing to say) only removes them.  report->id is
  * from spool_begin(); its body was appended; to is its one recipient.
+ * All that are FAILED go, so write it and call this in one turn of the loop.
  */
 void spool_reported(struct spool *s, uint64_t id, const struct spool_message *report,
     struct span trace, const struct spool_rcpt *to, spool_done done, void *arg);
-void spool_set_flags(struct spool *s, uint64_t id, unsigned int set, unsigned int clear,
-    spool_done done, void *arg);
+void spool_set_flags(
+    struct spool *s, uint64_t id, unsigned int set, unsigned int clear, spool_done done, void *arg);
 
 /* -- the admin's view -- */
 /* Messages with id > after, in order, at most limit, each followed by all its recipients up to
@@ -170,7 +181,8 @@ void spool_set_flags(struct spool *s, uint64_t id, unsigned int set, unsigned in
 int spool_list(struct spool *s, uint64_t after, size_t limit, size_t rcpt_limit, spool_visit visit,
     void *arg) WARN_UNUSED;
 /* One message the same way; -1 ENOENT. */
-int spool_get(struct spool *s, uint64_t id, size_t rcpt_limit, spool_visit visit, void *arg) WARN_UNUSED;
+int spool_get(
+    struct spool *s, uint64_t id, size_t rcpt_limit, spool_visit visit, void *arg) WARN_UNUSED;
 /* done's ENOENT tells that there was no such message; id 0: all of them. */
 void spool_remove(struct spool *s, uint64_t id, spool_done done, void *arg);
 /* Every recipient not FAILED falls due now; id 0: all. */

@@ -110,7 +110,7 @@ static const char *const sql[Q__MAX] = {
 
     [Q_FREE_PAGES] = "PRAGMA freelist_count",
     [Q_ALL_PAGES] = "PRAGMA page_count",
-    [Q_VACUUM_SOME] = "PRAGMA incremental_vacuum(64)",
+    [Q_VACUUM_SOME] = "PRAGMA incremental_vacuum(256)",
 };
 
 int

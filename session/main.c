@@ -82,12 +82,12 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 {
 	const struct program *p = ctx;
 
-	row(arg, "session.open", p->nsessions);
-	row(arg, "session.connections", p->connections);
-	row(arg, "session.turned-away", p->refused);
-	row(arg, "session.messages-accepted", p->accepted);
-	row(arg, "session.recipients-refused", p->rejected_recipients);
-	row(arg, "session.body-bytes", p->bytes);
+	row(arg, "open", p->nsessions);
+	row(arg, "connections", p->connections);
+	row(arg, "turned-away", p->refused);
+	row(arg, "messages-accepted", p->accepted);
+	row(arg, "recipients-refused", p->rejected_recipients);
+	row(arg, "body-bytes", p->bytes);
 }
 
 int

@@ -135,7 +135,7 @@ on_stats(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	const struct child *control = ctx;
 	const struct child *c;
-	struct msg_stats_row row = {.req = msg->req, .name = "parent.restarts"};
+	struct msg_stats_row row = {.req = msg->req, .name = "restarts"};
 	struct msg_stats_end end = {.req = msg->req};
 
 	(void)fd;

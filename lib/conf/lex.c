@@ -4,9 +4,9 @@
  *
  * Invariant: at most LEX_FILES_MAX files of CONF_TEXT_MAX octets together are
  * ever read, LEX_DEPTH_MAX deep, and a macro is never expanded inside another,
- * so that the number of tokens is bounded by the text.  Bad bytes are reported
- * once a file, when it is pushed: below that the lexer sees printable ASCII,
- * tab, newline and bytes from 0x80 only, with other control bytes as blanks.
+ * so that the number of tokens is bounded by the text.  A text ends before its
+ * first NUL.  Every octet is taken by lex_skip(), which reports bytes that no
+ * configuration may hold, wherever they are: the first of each sort in a file.
  */
 #include "lib/conf/lex.h"
 
@@ -36,36 +36,6 @@ lex_free(struct lexer *l)
 	for (i = 0; i < l->nmacros; i++) {
 		free(l->macros[i].name);
 		free(l->macros[i].value);
-	}
-}
-
-/* Reports bytes that no configuration may hold, the first of each sort; a NUL ends the text. */
-static void
-source_scan(struct lexer *l, struct source *s)
-{
-	struct place at = {.source = s, .line = 1, .order = l->order};
-	bool control_seen = false, long_seen = false;
-	size_t i;
-
-	for (i = 0; i < s->len; i++) {
-		unsigned char c = (unsigned char)s->text[i];
-
-		at.column = (unsigned int)(i - at.line_at) + 1;
-		if (c == '\n') {
-			at.line++;
-			at.line_at = i + 1;
-		} else if (c == '\0') {
-			error_add(l->errors, &at, "NUL byte");
-			s->len = i;
-		} else if (!control_seen && c != '\t' && (c < ' ' || c == 0x7f)) {
-			error_add(l->errors, &at,
-			    c == '\r' ? "carriage return: lines end in a newline alone"
-				      : "control byte");
-			control_seen = true;
-		} else if (!long_seen && at.column > LEX_LINE_MAX) {
-			error_add(l->errors, &at, "line longer than %d octets", LEX_LINE_MAX);
-			long_seen = true;
-		}
 	}
 }
 
@@ -107,10 +77,10 @@ lex_push(struct lexer *l, const struct place *at, const char *name, const void *
 	}
 	if (len > 0)
 		memcpy(s->text, text, len);
-	s->len = len;
+	s->text[len] = '\0';
+	s->len = strlen(s->text);
 	l->total += len;
-	source_scan(l, s);
-	l->stack[l->depth++] = (struct lex_input){.source = s, .line = 1};
+	l->stack[l->depth++] = (struct lex_input){.source = s, .line = 1, .has_nul = s->len < len};
 	return true;
 }
 
@@ -192,6 +162,25 @@ lex_peek(struct lexer *l)
 	return in->at < in->source->len ? (unsigned char)in->source->text[in->at] : CHAR_END;
 }
 
+/* The octet that is being taken, of a file. */
+static void
+lex_check_octet(struct lexer *l, struct lex_input *in)
+{
+	unsigned char c = (unsigned char)in->source->text[in->at];
+	struct place at;
+
+	lex_place(l, &at);
+	if (!in->control_seen && (c < ' ' || c == 0x7f) && c != '\t' && c != '\n') {
+		error_add(l->errors, &at,
+		    c == '\r' ? "carriage return: lines end in a newline alone" : "control byte");
+		in->control_seen = true;
+	}
+	if (!in->long_seen && at.column > LEX_LINE_MAX && c != '\n') {
+		error_add(l->errors, &at, "line longer than %d octets", LEX_LINE_MAX);
+		in->long_seen = true;
+	}
+}
+
 static void
 lex_skip(struct lexer *l)
 {
@@ -201,6 +190,7 @@ lex_skip(struct lexer *l)
 		l->macro++;
 		return;
 	}
+	lex_check_octet(l, in);
 	if (in->source->text[in->at++] == '\n') {
 		in->line++;
 		in->line_at = in->at;
@@ -344,12 +334,23 @@ lex_stray(struct lexer *l, const struct token *t, int c)
 }
 
 static enum token_kind
+lex_end(struct lexer *l, const struct token *t)
+{
+	struct lex_input *in = &l->stack[l->depth - 1];
+
+	if (in->has_nul)
+		error_add(l->errors, &t->at, "NUL byte");
+	in->has_nul = false;
+	return TOKEN_END;
+}
+
+static enum token_kind
 lex_token(struct lexer *l, struct token *t)
 {
 	int c = lex_peek_joined(l);
 
 	if (c == CHAR_END)
-		return TOKEN_END;
+		return lex_end(l, t);
 	if (is_word(c))
 		return lex_collect(l, t, is_word) ? TOKEN_WORD : TOKEN_BAD;
 	if (c != '\n' && (c >= 0x80 || strchr("{}<>,=!\"'", c) == NULL))

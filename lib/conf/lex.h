@@ -42,6 +42,8 @@ struct lex_input { /* where reading stands in a file that is not at its end */
 	size_t at;	/* the next octet */
 	size_t line_at; /* the first octet of its line */
 	unsigned int line;
+	bool has_nul;		      /* the text was cut at one */
+	bool control_seen, long_seen; /* was reported */
 };
 
 struct lex_macro {

@@ -75,8 +75,8 @@ test_supported(struct parser *p, const struct match_word *row)
 {
 	char words[32];
 
-	(void)snprintf(words, sizeof(words), "%s%s%s", row->group, *row->group == '\0' ? "" : " ",
-	    row->word);
+	(void)snprintf(
+	    words, sizeof(words), "%s%s%s", row->group, *row->group == '\0' ? "" : " ", row->word);
 	return parse_supported(p, &p->tok.at, "match", words);
 }
 

@@ -15,7 +15,7 @@
 int size_parse_duration(const char *s, int64_t *seconds) WARN_UNUSED;
 int size_parse_bytes(const char *s, uint64_t *bytes) WARN_UNUSED;
 
-/* The shortest text that parses to the same amount: "4d", "90s", "35M", "0". */
+/* The shortest text that parses to the same amount: "4d", "90s", "0s", "35M", "0". */
 #define SIZE_TEXT_MAX 32
 void size_format_duration(char dst[SIZE_TEXT_MAX], int64_t seconds);
 void size_format_bytes(char dst[SIZE_TEXT_MAX], uint64_t bytes);

@@ -139,7 +139,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 
 /* -- queue: who is it for in the end, and out with it -- */
 #define MESSAGES_QUEUE(M, F, R)                                                                    \
-	M(expand, NOFD, "apply aliases and virtual users", R(QUEUE, LOOKUP),                       \
+	M(expand, NOFD, "apply aliases and virtual users; without an action the rules choose", R(QUEUE, LOOKUP),                       \
 	    F(STR, address, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX))                         \
 	M(expand_item, NOFD, "one final recipient", R(LOOKUP, QUEUE),                              \
 	    F(STR, address, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX)                          \

@@ -234,18 +234,16 @@ class Process:
         end = time.monotonic() + DEADLINE
         while not got or got[-1].type not in ends:
             assert time.monotonic() < end, "no answer to %s: %s" % (name, got)
-            ready = select.select([link.sock, self.parent.sock], [], [], 1)[0]
-            if self.parent.sock in ready or self.parent.buffer:
-                try:
-                    self.serve_once()
-                except TimeoutError:
-                    pass
-            if link.sock in ready or link.buffer:
-                try:
-                    got.append(link.receive(0))
-                    assert got[-1].req == req, got[-1]
-                except TimeoutError:
-                    pass
+            try:
+                got.append(link.receive(0))
+                assert got[-1].req == req, got[-1]
+                continue
+            except TimeoutError:
+                pass
+            try:
+                self.serve_once(0)
+            except TimeoutError:
+                select.select([link.sock, self.parent.sock], [], [], 1)
         return got
 
     def is_alive(self):

@@ -48,7 +48,7 @@ struct disk_handle {
 	bool failed; /* a sync of this handle failed */
 };
 
-static void
+static __attribute__((unused)) void
 disk_arm(enum disk_op op, int error, long countdown, long burst)
 {
 	disk.op = op;
@@ -149,7 +149,7 @@ disk_take_all(void)
 	return true;
 }
 
-static bool
+static __attribute__((unused)) bool
 disk_take_some(void)
 {
 	disk.chance = disk.chance * 1664525 + 1013904223;
@@ -176,7 +176,7 @@ disk_sync(sqlite3_file *f, int flags)
 }
 
 /* The power goes; the next handle sees what was on the platter. */
-static void
+static __attribute__((unused)) void
 disk_power_cut(uint32_t chance)
 {
 	size_t i;

@@ -63,7 +63,7 @@ test_replies(void **state)
 		const char *status, *text;
 	} cases[] = {
 	    {STAGE_DATA, "250 2.6.0 queued", IPC_OK, "2.6.0", "250 2.6.0 queued"},
-	    {STAGE_DATA, "250", IPC_OK, "2.0.0", "250 "},
+	    {STAGE_DATA, "250", IPC_OK, "2.0.0", "250"},
 	    {STAGE_RCPT, "550 5.7.1 no relay", IPC_FAIL, "5.7.1", "550 5.7.1 no relay"},
 	    {STAGE_RCPT, "550 who", IPC_FAIL, "5.1.1", "550 who"},
 	    {STAGE_MAIL, "550 who", IPC_FAIL, "5.7.1", "550 who"},

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: ISC
+"""smtpd-control between a real smtpctl and a queue and a parent made here."""
+
+import os
+import select
+import socket
+import subprocess
+import threading
+import time
+
+from ipc import BUILD, DEADLINE, OUTCOMES, Closed, Link, Process
+
+RIGHTS = 0x0001 | 0x0002  # base, accept: smtpd/roles.c
+SMTPCTL = BUILD / "bin" / "smtpctl"
+OK, GONE = OUTCOMES.index("OK"), OUTCOMES.index("GONE")
+
+
+def message(number, **changes):
+    """A queued message as the spool would show it."""
+    m = {
+        "id": number, "sender": "alice@example.org", "client": "[192.0.2.1] helo.example",
+        "received_s": int(time.time()) - 3600, "expires_s": int(time.time()) + 3600,
+        "size_bytes": 4200, "flags": 0, "rcpts": [rcpt("bob@example.com")],
+        "text": [b"Received: by test\r\n", b"Subject: hello\r\n\r\nbody\r\n"],
+    }
+    m.update(changes)
+    return m
+
+
+def rcpt(address, **changes):
+    r = {
+        "address": address, "original": address, "action": "out", "dest": "example.com",
+        "state": 1, "due_s": int(time.time()) + 300,
+    }
+    r.update(changes)
+    return r
+
+
+def run_smtpctl(path, *words, **options):
+    return subprocess.run(
+        [options.pop("program", SMTPCTL), "-s", path, *words], capture_output=True,
+        timeout=DEADLINE * 4, stdin=subprocess.DEVNULL, **options
+    )
+
+
+class Bench:
+    """The process, and a thread that is its queue, its sessions and its parent."""
+
+    def __init__(self, directory, with_queue=True):
+        self.path = str(directory / "smtpd.sock")
+        self.messages = {}
+        self.changes = []  # (what, id) as the queue got them
+        self.pauses = []  # (what, on) as the parent got them
+        self.questions = []  # names, as they came
+        self.processes = []  # rows for procs
+        self.log = []
+        self.links = {}
+        self.mute = False  # the queue does not answer
+        self.process = Process("smtpd-control", "CONTROL", RIGHTS, 'control socket "%s"\n' % self.path)
+        if with_queue:
+            self.add_link("QUEUE")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listener.bind(self.path)
+        listener.listen(128)
+        self.process.parent.send("listen", fd=listener.fileno(), index=0)
+        listener.close()
+        self.wake, self.woken = socket.socketpair()
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def add_link(self, role, instance=0):
+        self.links[role, instance] = self.process.link(role, instance)
+        return self.links[role, instance]
+
+    def stop(self):
+        self.wake.close()
+        self.thread.join()
+        for link in self.links.values():
+            link.close()
+        status = self.process.stop()
+        assert status == 0, "smtpd-control ended with %s" % status
+
+    @property
+    def pid(self):
+        return self.process.child.pid
+
+    def smtpctl(self, *words, **options):
+        return run_smtpctl(self.path, *words, **options)
+
+    def connect(self):
+        """A raw connection of an admin.  It waits its turn, as smtpctl does."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(self.path)
+        sock.settimeout(DEADLINE)
+        return Link(sock)
+
+    def wait_log(self, text):
+        end = time.monotonic() + DEADLINE
+        while not any(text in line for line in self.log):
+            assert time.monotonic() < end, "no %r in %s" % (text, self.log)
+            time.sleep(0.01)
+
+    # -- the other side --
+
+    def _serve(self):
+        while True:
+            ends = {self.process.parent.sock: (self.process.parent, self._as_parent)}
+            for (role, instance), link in list(self.links.items()):
+                act = self._as_queue if role == "QUEUE" else self._as_other
+                ends[link.sock] = (link, act)
+            ready = select.select([self.woken, *ends], [], [])[0]
+            if self.woken in ready:
+                return
+            for sock in ready:
+                link, act = ends[sock]
+                try:
+                    self._drain(link, act)
+                except Closed:
+                    return
+
+    @staticmethod
+    def _drain(link, act):
+        while True:
+            try:
+                m = link.receive(0)
+            except TimeoutError:
+                return
+            act(link, m)
+
+    def _as_parent(self, link, m):
+        if m.type == "log":
+            self.log.append(m.line)
+        elif m.type == "pause":
+            self.pauses.append((m.what, m.on))
+            link.send("done", req=m.req, outcome=OK)
+        elif m.type == "procs":
+            for row in self.processes:
+                link.send("procs_row", req=m.req, **row)
+            link.send("procs_end", req=m.req, version="9.9", uptime_s=7260, generation=2)
+        elif m.type == "stats":
+            link.send("stats_row", req=m.req, name="parent.restarts", value=3)
+            link.send("stats_end", req=m.req)
+
+    @staticmethod
+    def _as_other(link, m):
+        if m.type == "stats":
+            link.send("stats_row", req=m.req, name="session.connections", value=20)
+            link.send("stats_row", req=m.req, name="queue.forged", value=1)
+            link.send("stats_end", req=m.req)
+
+    def _as_queue(self, link, m):
+        self.questions.append(m.type)
+        if not self.mute:
+            getattr(self, "_on_" + m.type)(link, m)
+
+    @staticmethod
+    def _send_message(link, req, m):
+        fields = {k: v for k, v in m.items() if k not in ("rcpts", "text")}
+        link.send("list_message", req=req, nchunks=len(m["text"]), **fields)
+        for n, r in enumerate(m["rcpts"]):
+            link.send("list_rcpt", req=req, key=m["id"] << 20 | n, **r)
+
+    def _on_list(self, link, m):
+        page = sorted(i for i in self.messages if i > m.after)
+        for number in page[: m.limit]:
+            self._send_message(link, m.req, self.messages[number])
+        link.send("list_end", req=m.req, outcome=OK, more=len(page) > m.limit)
+
+    def _on_get(self, link, m):
+        if m.id in self.messages:
+            self._send_message(link, m.req, self.messages[m.id])
+        link.send("list_end", req=m.req, outcome=OK if m.id in self.messages else GONE)
+
+    def _on_read(self, link, m):
+        link.send("read_data", req=m.req, outcome=OK, data=self.messages[m.id]["text"][m.seq])
+
+    def _on_change(self, link, m):
+        self.changes.append((m.what, m.id))
+        there = m.id == 0 or m.id in self.messages
+        link.send("done", req=m.req, outcome=OK if there else GONE)
+
+    @staticmethod
+    def _on_stats(link, m):
+        link.send("stats_row", req=m.req, name="queue.messages", value=5)
+        link.send("stats_end", req=m.req)
+
+
+def open_descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def resident_kib(pid, key="VmRSS"):
+    with open("/proc/%d/status" % pid) as status:
+        for line in status:
+            if line.startswith(key + ":"):
+                return int(line.split()[1])
+    raise AssertionError("no such process")

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Spools whose rows or pages are damaged: the bad row leaves the schedule, is
+ * counted and logged once, everything else goes on, nothing crashes or loops.
+ */
+#include "tests/unit/spool_fixture.h"
+
+#include "tests/unit/spool_disk.h"
+
+static const char *const to[] = {"bob@example.net"};
+static const struct spool_answer answer = {"4.4.1", "connection refused", "mx.example.net"};
+
+static size_t warnings;
+
+static void
+on_log(void *arg, enum log_level level, const char *line)
+{
+	fixture_quiet(arg, level, line);
+	if (level == LOG_LEVEL_WARN && strstr(line, "spool-quarantine") != NULL)
+		warnings++;
+}
+
+/* Two messages on a fresh disk; the first is about to be damaged. */
+static void
+two_messages(uint64_t ids[2])
+{
+	struct spool *s;
+	int results[2];
+
+	disk_format();
+	warnings = 0;
+	s = fixture_open_sqlite();
+	assert_non_null(s);
+	ids[0] = message_put(s, 3000, to, 1, &results[0]);
+	ids[1] = message_put(s, 3000, to, 1, &results[1]);
+	spool_close(s);
+	assert_int_equal(results[1], 0);
+}
+
+/* Runs sql on the closed spool; ?1 is the first message's id. */
+static int64_t
+tamper(const char *sql, uint64_t id)
+{
+	char path[128];
+	sqlite3_stmt *st = NULL;
+	sqlite3 *db = NULL;
+	int64_t value = 0;
+	int rc;
+
+	(void)snprintf(path, sizeof(path), "%s/spool.db", fixture_dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	(void)sqlite3_bind_int64(st, 1, (int64_t)id);
+	if ((rc = sqlite3_step(st)) == SQLITE_ROW)
+		value = sqlite3_column_int64(st, 0);
+	assert_true(rc == SQLITE_ROW || rc == SQLITE_DONE);
+	(void)sqlite3_finalize(st);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return value;
+}
+
+static void
+read_bodies(struct spool *s, const uint64_t ids[2], int first)
+{
+	struct body_check c = {.good = true};
+
+	assert_int_equal(spool_read(s, ids[0], 0, on_chunk, &c), first);
+	if (first == -1)
+		assert_int_equal(errno, EIO);
+	assert_int_equal(spool_read(s, ids[1], 0, on_chunk, &c), 0);
+}
+
+static const struct {
+	const char *sql;
+	bool body; /* the damage is only seen when the body is read */
+} damages[] = {
+    {"UPDATE recipient SET state = -1 WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET notify = -1 WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET attempts = 1 << 40 WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET address = 'a' || char(0) || 'b' WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET dest = hex(zeroblob(3000)) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET text = hex(zeroblob(3000000)) WHERE key >> 20 = ?1", false},
+    {"UPDATE message SET sender = hex(zeroblob(3000)) WHERE id = ?1", false},
+    {"UPDATE message SET client = hex(zeroblob(3000000)) WHERE id = ?1", false},
+    {"UPDATE message SET nchunks = 0 WHERE id = ?1", false},
+    {"UPDATE message SET flags = -1 WHERE id = ?1", false},
+    {"DELETE FROM message WHERE id = ?1", false},
+    {"DELETE FROM chunk WHERE key >> 24 = ?1", true},
+    {"UPDATE chunk SET data = zeroblob(40000) WHERE key >> 24 = ?1", true},
+};
+
+static void
+test_bad_rows(void **state)
+{
+	struct spool_stats stats;
+	struct spool *s;
+	uint64_t ids[2];
+	int result;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < NITEMS(damages); i++) {
+		two_messages(ids);
+		(void)tamper(damages[i].sql, ids[0]);
+		assert_non_null(s = fixture_open_sqlite());
+		if (damages[i].body)
+			read_bodies(s, ids, -1);
+		for (n = 0; n < 3; n++) {
+			assert_int_equal(snap_due(s, NOW, 10, NULL)->nrcpts, 1);
+			(void)snap_list(s);
+			spool_commit(s, NOW);
+		}
+		assert_int_equal(snap_due(s, NOW, 10, NULL)->r[0].key, SPOOL_KEY(ids[1], 0));
+		spool_stats(s, &stats);
+		assert_true(stats.quarantined >= 1 && stats.quarantined <= 2);
+		assert_int_equal(warnings, stats.quarantined);
+		assert_int_equal(spool_next_due(s, NOW - 1), NOW);
+		result = PENDING;
+		spool_delivered(s, SPOOL_KEY(ids[1], 0), on_done, &result);
+		spool_commit(s, NOW);
+		assert_int_equal(result, 0);
+		spool_close(s);
+		assert_non_null(s = fixture_open_sqlite());
+		assert_int_equal(snap_due(s, NOW, 10, NULL)->nrcpts, 0);
+		assert_int_equal(warnings, stats.quarantined);
+		spool_remove(s, ids[0], NULL, NULL);
+		spool_close(s);
+	}
+}
+
+/* A whole page of recipients is unreadable: their mail waits, the process goes on. */
+static void
+test_bad_page(void **state)
+{
+	struct spool *s;
+	uint64_t ids[2];
+	int64_t page;
+	int result;
+
+	(void)state;
+	two_messages(ids);
+	page = tamper("SELECT rootpage FROM sqlite_schema WHERE name = 'recipient'", 0);
+	memset(disk.files[0].seen + (page - 1) * 4096, 0xa5, 4096);
+	assert_non_null(s = fixture_open_sqlite());
+	assert_int_equal(snap_due(s, NOW, 10, NULL)->nrcpts, 0);
+	assert_int_equal(snap_due(s, NOW, 10, NULL)->nrcpts, 0);
+	assert_int_equal(warnings, 2);
+	(void)message_put(s, 3000, to, 1, &result);
+	spool_commit(s, NOW);
+	assert_int_equal(result, EIO);
+	assert_false(spool_needs_commit(s));
+	spool_close(s);
+}
+
+/* Not a spool, or a newer one: refused, untouched. */
+static void
+test_refused(void **state)
+{
+	uint64_t ids[2];
+
+	(void)state;
+	two_messages(ids);
+	(void)tamper("PRAGMA user_version = 99", 0);
+	assert_null(fixture_open_sqlite());
+	assert_int_equal(errno, EPROTO);
+	(void)tamper("PRAGMA user_version = 1", 0);
+	(void)tamper("PRAGMA application_id = 7", 0);
+	assert_null(fixture_open_sqlite());
+	assert_int_equal(errno, EPROTO);
+}
+
+/* Every call on a spool with random bytes in it: errors are fine, crashes and loops are not. */
+static void
+work_on(struct spool *s, const uint64_t ids[2])
+{
+	static struct snap t;
+	struct body_check c = {.good = true};
+	int result, i;
+	uint64_t id;
+
+	t.nmessages = t.nrcpts = 0;
+	if (spool_due(s, NOW, 10, NULL, on_visit, &t) == 0)
+		assert_true(t.nrcpts <= 10);
+	t.nmessages = t.nrcpts = 0;
+	if (spool_list(s, 0, 100, 100, on_visit, &t) == -1)
+		assert_int_not_equal(errno, 0);
+	for (i = 0; i < 2; i++)
+		if (spool_read(s, ids[i], 0, on_chunk, &c) == -1)
+			assert_int_not_equal(errno, 0);
+	spool_deferred(s, SPOOL_KEY(ids[0], 0), NOW, &answer, NULL, NULL);
+	spool_delivered(s, SPOOL_KEY(ids[1], 0), NULL, NULL);
+	if (spool_begin(s, NOW, 0, &id) == 0) {
+		message_finish(s, id, to, 1, &result);
+		spool_commit(s, NOW + 100);
+		assert_int_not_equal(result, PENDING);
+	}
+	spool_remove(s, 0, NULL, NULL);
+	spool_commit(s, NOW + 200);
+	for (i = 0; i < 50 && spool_idle(s); i++)
+		continue;
+}
+
+static void
+test_random_bytes(void **state)
+{
+	enum { ROUNDS = 400 };
+	uint32_t chance = 12345, flips;
+	struct disk_file *d = &disk.files[0];
+	struct spool *s;
+	uint64_t ids[2];
+	size_t at, i;
+
+	(void)state;
+	for (i = 0; i < ROUNDS; i++) {
+		two_messages(ids);
+		for (flips = 1 + (uint32_t)i % 30; flips > 0; flips--) {
+			chance = chance * 1664525 + 1013904223;
+			at = i % 2 == 0 ? chance >> 8 : (chance >> 8) / 4096 * 4096 + chance % 64;
+			d->seen[at % d->seen_len] = (uint8_t)(chance >> 4);
+		}
+		if ((s = fixture_open_sqlite()) == NULL)
+			continue;
+		work_on(s, ids);
+		spool_close(s);
+	}
+}
+
+static int
+setup(void **state)
+{
+	int rc = fixture_setup(state);
+
+	log_set_sink(on_log, NULL);
+	return rc;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_bad_rows),
+	    cmocka_unit_test(test_bad_page),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_random_bytes),
+	};
+
+	if (disk_register() != SQLITE_OK)
+		return 1;
+	return cmocka_run_group_tests(tests, setup, fixture_teardown);
+}
