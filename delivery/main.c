@@ -113,14 +113,14 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 {
 	const struct delivery *d = ctx;
 
-	row(arg, "delivery.jobs", d->njobs);
-	row(arg, "delivery.connections.now", d->out.nactive);
-	row(arg, "delivery.connections", d->nconnections);
-	row(arg, "delivery.agents.now", d->local.running);
-	row(arg, "delivery.agents", d->nagents);
-	row(arg, "delivery.delivered", d->ndelivered);
-	row(arg, "delivery.deferred", d->ndeferred);
-	row(arg, "delivery.failed", d->nfailed);
+	row(arg, "jobs", d->njobs);
+	row(arg, "connections.now", d->out.nactive);
+	row(arg, "connections", d->nconnections);
+	row(arg, "agents.now", d->local.running);
+	row(arg, "agents", d->nagents);
+	row(arg, "delivered", d->ndelivered);
+	row(arg, "deferred", d->ndeferred);
+	row(arg, "failed", d->nfailed);
 }
 
 static const struct service_program program = {

@@ -200,8 +200,7 @@ spool_add_message_row(struct spool *s, const struct spool_message *m, size_t nrc
 int spool_add_rcpt_row(struct spool *s, const struct spool_rcpt *r, bool held) WARN_UNUSED;
 /* The row the statement stands on.  -1 EILSEQ: its content is not legal. */
 int spool_get_message_row(struct spool *s, enum statement q, struct spool_message *m) WARN_UNUSED;
-int spool_get_rcpt_row(
-    struct spool *s, enum statement q, struct spool_rcpt *r, enum held *held) WARN_UNUSED;
+int spool_get_rcpt_row(struct spool *s, enum statement q, struct spool_rcpt *r) WARN_UNUSED;
 void spool_quarantine_rcpt(struct spool *s, uint64_t key, const char *why);
 void spool_quarantine_message(struct spool *s, uint64_t id, const char *why);
 bool spool_is_blocked(const struct spool *s, uint64_t key);

@@ -32,7 +32,7 @@ read_start(struct spool *s)
 
 /*
  * One message, on whose row Q_MESSAGE_GET then stands: 1, the caller ends it.
- * 0: there is none fit to work with.
+ * 0: there is none (errno ENOENT), or none fit to work with (EILSEQ).
  */
 static int
 message_get(struct spool *s, uint64_t id, struct spool_message *m)
@@ -40,27 +40,31 @@ message_get(struct spool *s, uint64_t id, struct spool_message *m)
 	int got;
 
 	spool_bind_int(s, Q_MESSAGE_GET, 1, (int64_t)id);
-	if ((got = spool_step(s, Q_MESSAGE_GET)) == 0)
+	if ((got = spool_step(s, Q_MESSAGE_GET)) == 0) {
+		errno = ENOENT;
 		return 0;
+	}
 	if (got == 1 && spool_get_message_row(s, Q_MESSAGE_GET, m) == 0)
 		return 1;
 	spool_end(s, Q_MESSAGE_GET);
 	if (errno != EILSEQ)
 		return -1;
 	spool_quarantine_message(s, id, "bad message row");
+	errno = EILSEQ;
 	return 0;
 }
 
 static int
 rcpt_get(struct spool *s, uint64_t key, struct spool_rcpt *r)
 {
-	enum held held;
 	int got;
 
 	spool_bind_int(s, Q_RCPT_GET, 1, (int64_t)key);
-	if ((got = spool_step(s, Q_RCPT_GET)) == 0)
+	if ((got = spool_step(s, Q_RCPT_GET)) == 0) {
+		spool_quarantine_rcpt(s, key, "in the index only");
 		return 0;
-	if (got == 1 && spool_get_rcpt_row(s, Q_RCPT_GET, r, &held) == 0)
+	}
+	if (got == 1 && spool_get_rcpt_row(s, Q_RCPT_GET, r) == 0)
 		return 1;
 	spool_end(s, Q_RCPT_GET);
 	if (errno != EILSEQ)
@@ -84,10 +88,9 @@ due_show(struct spool *s, uint64_t key, spool_visit visit, void *arg)
 		visit(arg, &m, &r);
 		s->visiting--;
 		spool_end(s, Q_MESSAGE_GET);
-	}
-	spool_end(s, Q_RCPT_GET);
-	if (got == 0)
+	} else if (got == 0 && errno == ENOENT)
 		spool_quarantine_rcpt(s, key, "no message of this recipient");
+	spool_end(s, Q_RCPT_GET);
 	return got;
 }
 
@@ -216,41 +219,47 @@ spool_reports(struct spool *s, int64_t now_s, size_t limit, spool_id visit, void
 	return got == 0 ? 0 : read_failed();
 }
 
-/* The recipients of m, as far as they are legal. */
+/* The recipients of m, as far as they are legal: keys first, so that a bad row can't end it. */
 static int
 list_rcpts(
     struct spool *s, const struct spool_message *m, size_t limit, spool_visit visit, void *arg)
 {
 	enum statement q = Q_RCPT_LIST;
 	struct spool_rcpt r;
-	enum held held;
-	int got;
+	int got, found;
 
 	spool_bind_int(s, q, 1, (int64_t)m->id);
 	spool_bind_int(s, q, 2, limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
 	while ((got = spool_step(s, q)) == 1) {
-		if (spool_get_rcpt_row(s, q, &r, &held) == 0) {
+		found = rcpt_get(s, (uint64_t)sqlite3_column_int64(s->stmt[q], 0), &r);
+		if (found == 1) {
 			s->visiting++;
 			visit(arg, m, &r);
 			s->visiting--;
-		} else if (errno != EILSEQ) {
+			spool_end(s, Q_RCPT_GET);
+		} else if (found == -1) {
 			spool_end(s, q);
 			return -1;
-		} else if (held != HELD_DAMAGED)
-			spool_quarantine_rcpt(
-			    s, (uint64_t)sqlite3_column_int64(s->stmt[q], 0), "bad recipient row");
+		}
 	}
 	return got;
 }
 
+/* 1: it was there and shown, with its recipients. */
 static int
-list_message(
-    struct spool *s, const struct spool_message *m, size_t rcpt_limit, spool_visit visit, void *arg)
+list_message(struct spool *s, uint64_t id, size_t rcpt_limit, spool_visit visit, void *arg)
 {
+	struct spool_message m;
+	int got;
+
+	if ((got = message_get(s, id, &m)) != 1)
+		return got;
 	s->visiting++;
-	visit(arg, m, NULL);
+	visit(arg, &m, NULL);
 	s->visiting--;
-	return list_rcpts(s, m, rcpt_limit, visit, arg);
+	got = list_rcpts(s, &m, rcpt_limit, visit, arg);
+	spool_end(s, Q_MESSAGE_GET);
+	return got == -1 ? -1 : 1;
 }
 
 int
@@ -258,42 +267,33 @@ spool_list(
     struct spool *s, uint64_t after, size_t limit, size_t rcpt_limit, spool_visit visit, void *arg)
 {
 	enum statement q = Q_MESSAGE_LIST;
-	struct spool_message m;
-	int got, rc = 0;
+	uint64_t id;
+	int got;
 
 	if (read_start(s) == -1)
 		return -1;
 	spool_bind_int(s, q, 1, after > INT64_MAX ? INT64_MAX : (int64_t)after);
 	spool_bind_int(s, q, 2, limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
-	while (rc == 0 && (got = spool_step(s, q)) == 1) {
-		if (spool_get_message_row(s, q, &m) == 0)
-			rc = list_message(s, &m, rcpt_limit, visit, arg);
-		else if (errno == EILSEQ)
-			spool_quarantine_message(
-			    s, (uint64_t)sqlite3_column_int64(s->stmt[q], 0), "bad message row");
-		else
-			rc = -1;
+	while ((got = spool_step(s, q)) == 1) {
+		id = (uint64_t)sqlite3_column_int64(s->stmt[q], 0);
+		if (list_message(s, id, rcpt_limit, visit, arg) == -1) {
+			spool_end(s, q);
+			return read_failed();
+		}
 	}
-	if (rc == 0)
-		return got == 0 ? 0 : read_failed();
-	spool_end(s, q);
-	return read_failed();
+	return got == 0 ? 0 : read_failed();
 }
 
 int
 spool_get(struct spool *s, uint64_t id, size_t rcpt_limit, spool_visit visit, void *arg)
 {
-	struct spool_message m;
-	int got, rc;
+	int got;
 
 	if (read_start(s) == -1)
 		return -1;
-	if ((got = message_get(s, id, &m)) != 1) {
-		if (got == 0)
-			errno = ENOENT;
-		return read_failed();
-	}
-	rc = list_message(s, &m, rcpt_limit, visit, arg);
-	spool_end(s, Q_MESSAGE_GET);
-	return rc == 0 ? 0 : read_failed();
+	if ((got = list_message(s, id, rcpt_limit, visit, arg)) == 1)
+		return 0;
+	if (got == 0)
+		errno = ENOENT;
+	return read_failed();
 }

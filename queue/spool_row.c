@@ -198,11 +198,10 @@ spool_get_message_row(struct spool *s, enum statement q, struct spool_message *m
 }
 
 int
-spool_get_rcpt_row(struct spool *s, enum statement q, struct spool_rcpt *r, enum held *held)
+spool_get_rcpt_row(struct spool *s, enum statement q, struct spool_rcpt *r)
 {
 	int64_t n[R_NUMBERS];
 
-	*held = sqlite3_column_int64(s->stmt[q], R_HELD) == HELD_DAMAGED ? HELD_DAMAGED : HELD_NO;
 	if (columns_get(s->stmt[q], n, R_NUMBERS, r, rcpt_texts, NITEMS(rcpt_texts)) == -1)
 		return -1;
 	if (!in_range(n[R_STATE], SPOOL_STATE__MAX - 1) || !in_range(n[R_HELD], HELD_DAMAGED) ||
@@ -212,7 +211,6 @@ spool_get_rcpt_row(struct spool *s, enum statement q, struct spool_rcpt *r, enum
 	}
 	r->key = (uint64_t)n[R_KEY];
 	r->state = (enum spool_state)n[R_STATE];
-	*held = (enum held)n[R_HELD];
 	r->due_s = n[R_DUE];
 	r->attempts = (uint32_t)n[R_ATTEMPTS];
 	r->notify = (unsigned int)n[R_NOTIFY];
@@ -281,10 +279,10 @@ damage_record(struct spool *s, bool message, uint64_t id, uint64_t key, const ch
 			damage_log(s, what, id, key, why);
 		known = true;
 		spool_bind_int(s, hold, 1, (int64_t)(message ? id : key));
-		if (spool_run(s, hold) == 0)
+		if (spool_run(s, hold) == 0 && spool_changed(s) > 0)
 			return;
 	}
-	/* It can't be marked now: this process at least leaves it alone. */
+	/* It can't be marked: this process at least leaves it alone. */
 	if (!known)
 		damage_log(s, what, id, key, why);
 	if (map_set_u64(s->blocked, block, s) == -1)

@@ -31,7 +31,7 @@ static const char *const sql[Q__MAX] = {
     [Q_MESSAGE_ADD] = "INSERT INTO message(" MESSAGE_COLUMNS ", numbers)"
 		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     [Q_MESSAGE_GET] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?1",
-    [Q_MESSAGE_LIST] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [Q_MESSAGE_LIST] = "SELECT id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
     [Q_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1",
     [Q_MESSAGE_FLAGS] = "UPDATE message SET flags = (flags | ?2) & ~?3 WHERE id = ?1",
     [Q_MESSAGE_NUMBERS_GET] = "SELECT numbers FROM message WHERE id = ?1",
@@ -47,8 +47,7 @@ static const char *const sql[Q__MAX] = {
 			" SELECT ?8, ?2, held, ?3, 0, notify, ?4, original, orcpt, ?5, ?6, ?7,"
 			" '', '', '' FROM recipient WHERE key = ?1",
     [Q_RCPT_GET] = "SELECT " RCPT_COLUMNS " FROM recipient WHERE key = ?1",
-    [Q_RCPT_LIST] = "SELECT " RCPT_COLUMNS " FROM recipient WHERE " OF_MESSAGE
-		    " ORDER BY key LIMIT ?2",
+    [Q_RCPT_LIST] = "SELECT key FROM recipient WHERE " OF_MESSAGE " ORDER BY key LIMIT ?2",
     [Q_RCPT_ANY] = "SELECT key FROM recipient WHERE " OF_MESSAGE " LIMIT 1",
     [Q_RCPT_EXPAND] = "UPDATE recipient SET state = ?2, due = ?3, attempts = 0, address = ?4,"
 		      " action = ?5, user = ?6, dest = ?7, status = '', text = '', remote = ''"

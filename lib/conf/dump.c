@@ -211,7 +211,7 @@ dump_listeners(const struct conf *c, unsigned int roles, struct buf *out)
 		if (buf_append_str(out, "listen on ") == -1)
 			return -1;
 		if ((l->socket ? buf_append_str(out, "socket") : dump_string(l->host, out)) == -1 ||
-		    option_dump(&listener_options, l, roles, out) == -1 ||
+		    option_dump(&listener_options, l, listener_option_kind(l), roles, out) == -1 ||
 		    buf_append_str(out, "\n") == -1)
 			return -1;
 	}
@@ -244,7 +244,7 @@ dump_actions(const struct conf *c, unsigned int roles, struct buf *out)
 		    buf_printf(out, " %s", dump_action_kind(a)) == -1)
 			return -1;
 		if (dump_target(a, roles, out) == -1 ||
-		    option_dump(&action_options, a, roles, out) == -1 ||
+		    option_dump(&action_options, a, action_option_kind(a), roles, out) == -1 ||
 		    buf_append_str(out, "\n") == -1)
 			return -1;
 	}

@@ -261,14 +261,16 @@ dump_option(const struct option *row, const void *object, struct buf *out)
 }
 
 int
-option_dump(
-    const struct option_table *table, const void *object, unsigned int roles, struct buf *out)
+option_dump(const struct option_table *table, const void *object, unsigned int kind,
+    unsigned int roles, struct buf *out)
 {
 	size_t i;
 
 	for (i = 0; i < table->nrows; i++) {
-		if ((table->rows[i].roles & roles) != 0 &&
-		    dump_option(&table->rows[i], object, out) == -1)
+		const struct option *row = &table->rows[i];
+
+		if ((row->roles & roles) != 0 && (row->kinds & kind) != 0 &&
+		    dump_option(row, object, out) == -1)
 			return -1;
 	}
 	return 0;

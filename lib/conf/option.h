@@ -57,12 +57,15 @@ int option_parse(
     struct parser *p, const struct option_table *table, struct option_run *run) WARN_UNUSED;
 bool
 option_was_given(const struct option_table *table, const struct option_run *run, const char *word);
-/* Appends those that are set and that any of the roles gets, each after a space. */
-int option_dump(const struct option_table *table, const void *object, unsigned int roles,
-    struct buf *out) WARN_UNUSED;
+/* Appends those that are set, that its kind has and any of the roles gets, each after a space. */
+int option_dump(const struct option_table *table, const void *object, unsigned int kind,
+    unsigned int roles, struct buf *out) WARN_UNUSED;
 /* Whether one that any of the roles gets names this table or pki. */
 bool option_names(const struct option_table *table, const void *object, unsigned int roles,
     bool pki, const char *name);
+
+unsigned int listener_option_kind(const struct conf_listener *l);
+unsigned int action_option_kind(const struct conf_action *a);
 
 extern const struct option_table listener_options;
 extern const struct option_table action_options;

@@ -74,6 +74,12 @@ static const struct {
     [CONF_ACTION_FORWARD_ONLY] = {"forward-only", TARGET_NONE},
 };
 
+unsigned int
+action_option_kind(const struct conf_action *a)
+{
+	return 1U << a->kind;
+}
+
 const char *
 dump_action_kind(const struct conf_action *a)
 {
@@ -178,7 +184,7 @@ parse_action(struct parser *p)
 	if (parse_checked(p, "an action name", check_name, &a->name) == -1 ||
 	    parse_kind(p, &a->kind) == -1 || parse_target(p, a) == -1)
 		return -1;
-	run = (struct option_run){.object = a, .kind = 1U << a->kind};
+	run = (struct option_run){.object = a, .kind = action_option_kind(a)};
 	if (option_parse(p, &action_options, &run) == -1)
 		return -1;
 	return action_check(p, a, &at);

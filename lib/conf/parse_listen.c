@@ -53,6 +53,12 @@ static const struct option listener_rows[] = {
 
 const struct option_table listener_options = {"listen", listener_rows, NITEMS(listener_rows)};
 
+unsigned int
+listener_option_kind(const struct conf_listener *l)
+{
+	return l->socket ? ON_SOCKET : ON_ADDRESS;
+}
+
 static int
 listener_refused(struct parser *p, const struct place *at, const char *why)
 {
@@ -101,7 +107,7 @@ parse_listen(struct parser *p)
 	} else if (parse_string(p, "an address or interface", CONF_STRING_MAX, &l->host) == -1) {
 		return -1;
 	}
-	run = (struct option_run){.object = l, .kind = l->socket ? ON_SOCKET : ON_ADDRESS};
+	run = (struct option_run){.object = l, .kind = listener_option_kind(l)};
 	if (option_parse(p, &listener_options, &run) == -1)
 		return -1;
 	if (!option_was_given(&listener_options, &run, "port") && !l->socket)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from ipc import DEADLINE, Closed, Process, encode  # noqa: E402
+from ipc import ADDRESS_SPACE, DEADLINE, Closed, Process, encode  # noqa: E402
 
 RIGHTS = 0x0001 | 0x0008 | 0x0100  # base, dns, read-fd: smtpd/roles.c
 TABLE, ANCHOR, RESOLV = 0, 2, 3  # enum ipc_file
@@ -148,7 +148,7 @@ class Lookup:
         self.text = (conf % {"users": users, "port": port}).encode()
         self.process = Process(
             "smtpd-lookup", "LOOKUP", RIGHTS, self.text, [self.users, *extra], [53, port],
-            limits=(4096, 1 << 30, 0, 0),
+            limits=(4096, ADDRESS_SPACE, 0, 0),
         )
         self.process.accounts = {"alice": "OK", "vmail": "OK", "self": "OK", "slow": None}
         self.session = self.process.link("SESSION")
@@ -511,8 +511,8 @@ def test_hostile_peer_is_cut_off_alone(lookup, role):
     ]
     for instance, frame in enumerate(frames):
         link = lookup.process.link(role, instance + 1)
-        link.send_raw(frame)
         with pytest.raises(Closed):
+            link.send_raw(frame)
             link.receive()
     lookup.process.wait_log("event=peer-cut-off")
     assert lookup.check("alice@localhost")[0] == 250

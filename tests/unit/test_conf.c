@@ -280,7 +280,7 @@ static const struct {
     {"hostname a.b c", "1:14: expected the end of the line, found 'c'"},
     /* lexical */
     {"hostname \"a", "1:10: string without a closing quote"},
-    {"hostname a\xc3\xa9", "1:11: byte \\\\xc3 outside a quoted string"},
+    {"hostname a\xc3\xa9", "1:11: byte \\xc3 outside a quoted string"},
     {"hostname (a)", "1:10: stray '('"},
     {"hostname a\\b", "1:11: stray '\\\\'"},
     {"hostname a.b\r\n", "1:13: carriage return: lines end in a newline alone"},

@@ -44,6 +44,7 @@ static const struct {
     {TEXT("a\r\n.\rb"), TEXT("a\r\n..\r\nb\r\n.\r\n")},
     {TEXT("\r\r\n"), TEXT("\r\n\r\n.\r\n")},
     {TEXT("\n\r"), TEXT("\r\n\r\n.\r\n")},
+    {TEXT("a\n\nb"), TEXT("a\r\n\r\nb\r\n.\r\n")},
 };
 
 static void

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The grammar of what is not supported yet.  This program has its own
+ * keyword_unsupported(), which the linker takes instead of the library's, so
+ * that nothing is refused: the rows of that table can go one by one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/conf/conf.h"
+#include "lib/conf/keyword.h"
+
+const char *
+keyword_unsupported(const char *what)
+{
+	(void)what;
+	return NULL;
+}
+
+/* Each is a file with the tables that it needs; the second text is in its dump. */
+static const struct {
+	const char *text, *dumped;
+} cases[] = {
+    {"listen on socket tag x mask-src", "listen on socket tag \"x\" mask-src"},
+    {"listen on a tls auth <m> senders <m> masquerade", " auth <\"m\"> senders <\"m\"> masquerade"},
+    {"listen on a proxy-v2 filter f", " proxy-v2 filter \"f\""},
+    {"action a mbox alias <m>", "action \"a\" mbox alias <\"m\">"},
+    {"action a mda \"/bin/x -y\" user u wrapper w",
+	"action \"a\" mda \"/bin/x -y\" user \"u\" wrapper \"w\""},
+    {"action a lmtp /run/x rcpt-to ttl 3d", "action \"a\" lmtp \"/run/x\" rcpt-to ttl 3d"},
+    {"action a maildir \"~/m\" junk virtual <m>",
+	"action \"a\" maildir \"~/m\" junk virtual <\"m\">"},
+    {"action a maildir junk", "action \"a\" maildir junk"},
+    {"action a relay host smtp+tls://l@h auth <m> pki p ca c",
+	" host \"smtp+tls://l@h\" auth <\"m\"> pki \"p\" ca \"c\""},
+    {"action a relay src {192.0.2.1, 192.0.2.2} helo-src <m> mail-from x@y",
+	" helo-src <\"m\"> src <\"dynamic:1\"> mail-from \"x@y\""},
+    {"action a relay domain <m> tls no-verify srs", " domain <\"m\"> tls no-verify srs"},
+    {"action a relay backup mx b.example", " backup mx \"b.example\""},
+    {"action a relay backup", " backup\n"},
+    {"match from rdns !tag x reject", "match from rdns !tag \"x\" for local reject"},
+    {"match from rdns regex <l> reject", "match from rdns regex <\"l\"> for local reject"},
+};
+
+static const struct {
+	const char *text, *error;
+} faults[] = {
+    {"action a mda", "expected where to deliver to at the end of the file"},
+    {"action a mbox user u", "this kind of action has no 'user'"},
+    {"action a relay mx b", "'mx' comes right after 'backup'"},
+    {"action a relay tls srs no-verify", "'no-verify' comes right after 'tls'"},
+    {"action a relay auth <m>", "'auth' needs 'host' or 'domain'"},
+    {"action a relay backup host h", "'backup' excludes 'host' and 'domain'"},
+    {"action a relay host h domain <m>", "'host' and 'domain' exclude each other"},
+    {"action a relay host smtp+notls://l@h auth <m>", "'auth' needs TLS: not smtp+notls"},
+    {"action a relay host smtp+notls://h tls", "'tls' contradicts smtp+notls"},
+    {"listen on a senders <m>", "'senders' needs 'auth' or 'auth-optional'"},
+    {"listen on socket port 25", "this kind of listen has no 'port'"},
+    {"action a relay ttl 0", "'0' is not a duration such as 4d"},
+};
+
+static const char tables[] = "\ntable m { k = v }\ntable l { x }\npki p cert /c key /k\n";
+
+static struct conf *
+parse(const char *text, size_t len, struct conf_errors *errors)
+{
+	return conf_parse_text("t", text, len, errors);
+}
+
+/* As text that the caller frees. */
+static char *
+dump(const struct conf *c, unsigned int roles)
+{
+	struct buf out;
+	char *text;
+
+	buf_init(&out, 1 << 20);
+	assert_int_equal(conf_dump(c, roles, &out), 0);
+	assert_int_equal(buf_append(&out, "", 1), 0);
+	text = strdup((const char *)buf_head(&out));
+	assert_non_null(text);
+	buf_free(&out);
+	return text;
+}
+
+static void
+check_case(const char *text, const char *dumped)
+{
+	struct conf_errors errors;
+	struct conf *c = parse(text, strlen(text), &errors), *again;
+	char *first, *second, *part;
+	unsigned int role;
+
+	if (c == NULL)
+		fail_msg("%s: %s", text, errors.list[0].text);
+	first = dump(c, CONF_FOR_ALL);
+	if (strstr(first, dumped) == NULL)
+		fail_msg("%s: %s", text, first);
+	again = parse(first, strlen(first), &errors);
+	assert_non_null(again);
+	second = dump(again, CONF_FOR_ALL);
+	assert_string_equal(first, second);
+	for (role = CONF_FOR_PARENT; role <= CONF_FOR_VAULT; role <<= 1) {
+		part = dump(c, role);
+		conf_free(again);
+		if ((again = parse(part, strlen(part), &errors)) == NULL)
+			fail_msg(
+			    "role %u: %s: %s", role, errors.list[0].text, errors.list[0].source);
+		free(part);
+	}
+	free(first);
+	free(second);
+	conf_free(c);
+	conf_free(again);
+}
+
+static void
+test_grammar(void **state)
+{
+	char text[1024];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(cases); i++) {
+		(void)snprintf(text, sizeof(text), "%s%s", cases[i].text, tables);
+		check_case(text, cases[i].dumped);
+	}
+}
+
+static void
+test_faults(void **state)
+{
+	struct conf_errors errors;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(faults); i++) {
+		if (parse(faults[i].text, strlen(faults[i].text), &errors) != NULL)
+			fail_msg("accepted: %s", faults[i].text);
+		if (strcmp(errors.list[0].text, faults[i].error) != 0)
+			fail_msg("%s: %s", faults[i].text, errors.list[0].text);
+		conf_errors_free(&errors);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_grammar),
+	    cmocka_unit_test(test_faults),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
