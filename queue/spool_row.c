@@ -246,12 +246,12 @@ damage_log(struct spool *s, const char *what, uint64_t id, uint64_t key, const c
 	logline_end(&l);
 }
 
-/* Copies a row, as far as it can be read, once.  1: it was new there. */
+/* Copies a row, as far as it can be read, once.  1: it was new there; 0: it was not. */
 static int
 damage_copy(struct spool *s, enum statement copy, const char *what, uint64_t key, const char *why)
 {
 	enum statement q = copy;
-	int tries;
+	int tries, rc = 0;
 
 	for (tries = 0; tries < 2; tries++, q = Q_DAMAGED_ADD) {
 		spool_bind_int(s, q, 1, (int64_t)key);
@@ -259,10 +259,10 @@ damage_copy(struct spool *s, enum statement copy, const char *what, uint64_t key
 		spool_bind_text(s, q, 3, why, WORD_MAX);
 		if (q == Q_DAMAGED_ADD)
 			spool_bind_text(s, q, 4, what, WORD_MAX);
-		if (spool_run(s, q) == 0 && spool_changed(s) > 0)
+		if ((rc = spool_run(s, q)) == 0 && spool_changed(s) > 0)
 			return 1;
 	}
-	return 0;
+	return rc;
 }
 
 static void
@@ -273,11 +273,13 @@ damage_record(struct spool *s, bool message, uint64_t id, uint64_t key, const ch
 	enum statement hold = message ? Q_DAMAGED_MESSAGE_HOLD : Q_DAMAGED_RCPT_HOLD;
 	uint64_t block = message ? block_key(id) : key;
 	bool known = map_get_u64(s->blocked, block) != NULL;
+	int copied;
 
 	if (spool_tx(s) == 0) {
-		if (damage_copy(s, copy, what, message ? id : key, why) == 1 && !known)
+		copied = damage_copy(s, copy, what, message ? id : key, why);
+		if (copied == 1 && !known)
 			damage_log(s, what, id, key, why);
-		known = true;
+		known = known || copied != -1;
 		spool_bind_int(s, hold, 1, (int64_t)(message ? id : key));
 		if (spool_run(s, hold) == 0 && spool_changed(s) > 0)
 			return;

@@ -173,7 +173,7 @@ start(struct smtpd *d)
 	if (find_empty(d) == -1 || watch_signals(d) == -1 || listen_open_admin(d) == -1 ||
 	    listen_open(d) == -1)
 		return -1;
-	if (privileges_keep() == -1) {
+	if (privileges_keep(d->privileged) == -1) {
 		log_warn("event=privileges error=\"%s\"", strerror(errno));
 		return -1;
 	}

@@ -39,22 +39,30 @@ kept_mask(void)
 	return mask;
 }
 
-int
-privileges_keep(void)
+/* What can't even be regained by a set-id program or a file's capabilities. */
+static int
+bound_capabilities(uint64_t mask)
 {
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2], now[2];
-	uint64_t mask = kept_mask();
 	int cap;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		return -1;
-	if (syscall(SYS_capget, &head, now) == -1)
-		return -1;
 	for (cap = 0; cap <= CAP_LAST_CAP; cap++)
 		if ((mask & UINT64_C(1) << cap) == 0 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1 &&
 		    errno != EINVAL)
 			return -1;
+	return 0;
+}
+
+int
+privileges_keep(bool privileged)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2], now[2];
+	uint64_t mask = privileged ? kept_mask() : 0;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 || syscall(SYS_capget, &head, now) == -1)
+		return -1;
+	if (privileged && bound_capabilities(mask) == -1)
+		return -1;
 	memset(data, 0, sizeof(data));
 	data[0].permitted = data[0].effective = (uint32_t)mask & now[0].permitted;
 	data[1].permitted = data[1].effective = (uint32_t)(mask >> 32) & now[1].permitted;

@@ -122,7 +122,7 @@ enum ipc_outcome account_find(const char *name, struct account *out);
 void runas_start(struct child *delivery, const struct msg_agent_start *m);
 
 /* privileges.c */
-int privileges_keep(void) WARN_UNUSED; /* of root, only what the parent needs */
+int privileges_keep(bool privileged) WARN_UNUSED; /* of root, only what the parent needs */
 
 /* proc.c */
 void proc_answer(struct smtpd *d, struct channel *control, uint32_t req);

@@ -16,6 +16,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(TOP, os.environ.get("POSTERN_BUILD", "build-test"))
 ROOT = os.geteuid() == 0
 UID_BASE = 64200           # as root: role n runs as UID_BASE + n
+NOBODY = 65534
 VMAIL = 64290 if ROOT else os.getuid()
 PATIENCE = 30              # seconds to wait for anything; generous, nothing is measured here
 
@@ -46,12 +47,18 @@ action "demo" maildir "{dir}/mail/%{{dest.domain}}/%{{dest.user}}" virtual <user
 match from any for domain "example.org" action "demo"
 """
 
-    def __init__(self, conf=None, extra="", prefix=(), build=BUILD, options=()):
+    def __init__(self, conf=None, extra="", prefix=(), build=BUILD, options=(), rootless=False):
+        self.as_root = ROOT and not rootless
+        self.vmail = VMAIL if self.as_root else NOBODY if ROOT else os.getuid()
+        if ROOT and rootless:  # root tests what an ordinary user would see
+            prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *prefix]
         self.dir = tempfile.mkdtemp(prefix="postern-")
         os.chmod(self.dir, 0o755)
         os.mkdir(self.path("mail"), 0o700)
         if ROOT:
-            os.chown(self.path("mail"), VMAIL, VMAIL)
+            os.chown(self.path("mail"), self.vmail, self.vmail)
+        if ROOT and rootless:
+            os.chown(self.dir, NOBODY, NOBODY)
         self.conf = self.path("smtpd.conf")
         self.write_conf((conf or self.CONF) + extra)
         self.build, self.prefix, self.options = build, list(prefix), list(options)
@@ -63,11 +70,11 @@ match from any for domain "example.org" action "demo"
     def write_conf(self, text, **more):
         """{dir}, {vmail} and more are replaced; {{ }} are braces."""
         with open(self.conf, "w", encoding="utf-8") as f:
-            f.write(text.format(dir=self.dir, vmail=VMAIL, **more))
+            f.write(text.format(dir=self.dir, vmail=self.vmail, **more))
 
     # -- life ---------------------------------------------------------------
     def argv(self, *more):
-        uid = ["-U", str(UID_BASE)] if ROOT else []
+        uid = ["-U", str(UID_BASE)] if self.as_root else []
         return [f"{self.build}/bin/smtpd", "-L", f"{self.build}/bin", "-f", self.conf, *uid, *more]
 
     def start(self):

@@ -282,7 +282,7 @@ static const struct {
     {"hostname \"a", "1:10: string without a closing quote"},
     {"hostname a\xc3\xa9", "1:11: byte \\xc3 outside a quoted string"},
     {"hostname (a)", "1:10: stray '('"},
-    {"hostname a\\b", "1:11: stray '\\\\'"},
+    {"hostname a\\b", "1:11: stray '\\'"},
     {"hostname a.b\r\n", "1:13: carriage return: lines end in a newline alone"},
     {"\x01", "1:1: control byte"},
     {"hostname $x", "1:10: undefined macro 'x'"},
