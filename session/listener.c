@@ -15,12 +15,13 @@
 
 #define ACCEPT_ROUND 16 /* clients taken before others get their turn */
 
+/* This process's share of what the whole server may hold. */
 static uint64_t
 sessions_max(const struct program *p)
 {
-	uint64_t all = p->conf->values.smtp_max_sessions, n = p->conf->values.session_processes;
+	uint64_t n = service_siblings(p->service);
 
-	return n > 1 ? (all + n - 1) / n : all;
+	return (p->conf->values.smtp_max_sessions + n - 1) / n;
 }
 
 static void

@@ -48,7 +48,7 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	char lost[IPC_NAME_MAX + 1];
 	int listener_fd; /* seccomp notifications, -1: none */
 	struct event *listener;
-	struct event *retry; /* starts it again */
+	struct event *timer; /* while it lives: the time to enter its role; else: to start it again */
 	int64_t started_ms;
 	uint32_t restarts, fast_deaths;
 	char user[IPC_WORD_MAX + 1]; /* agents: for whom */
@@ -93,6 +93,7 @@ const char *child_name(const struct child *c); /* "session/0", until the next ca
 /* supervise.c */
 void supervise_reap(struct smtpd *d);
 void supervise_drain(struct smtpd *d);
+void supervise_expect_entry(struct child *c); /* within seconds, or it is killed */
 void supervise_listen_for_violations(struct child *c, int fd);
 void supervise_restart(struct child *c, const char *why); /* gently: drains it, then starts it anew */
 

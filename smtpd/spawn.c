@@ -138,6 +138,19 @@ declare_rights(struct child *c)
 	    slice_ports(c->smtpd, row->ports, c->rights.connect_ports, ROLE_PORTS_MAX);
 }
 
+static uint32_t
+instances_of(const struct smtpd *d, const struct role_row *row)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t n = d->conf->values.session_processes;
+
+	if (!row->per_core)
+		return 1;
+	if (n == 0)
+		n = cores > 0 ? (uint64_t)cores : 1;
+	return n > IPC_INSTANCES_MAX ? IPC_INSTANCES_MAX : (uint32_t)n;
+}
+
 static int
 child_send_enter(struct child *c)
 {
@@ -163,7 +176,8 @@ child_send_enter(struct child *c)
 	    .processes = c->rights.limits.processes,
 	    .connect_ports = {ports, c->rights.nconnect_ports * 2},
 	    .landlock_floor = LANDLOCK_FLOOR,
-	    .verbose = c->smtpd->verbose};
+	    .verbose = c->smtpd->verbose,
+	    .siblings = instances_of(c->smtpd, c->row)};
 	return channel_send(c->ch, MSG_enter, &m);
 }
 
@@ -278,6 +292,7 @@ child_spawn(struct child *c)
 		return -1;
 	}
 	channel_set_context(c->ch, c);
+	supervise_expect_entry(c);
 	return 0;
 }
 
@@ -318,23 +333,10 @@ child_free(struct child *c)
 {
 	TAILQ_REMOVE(&c->smtpd->children, c, entry);
 	channel_free(c->ch);
-	if (c->retry != NULL)
-		event_free(c->retry);
+	if (c->timer != NULL)
+		event_free(c->timer);
 	supervise_listen_for_violations(c, -1);
 	free(c);
-}
-
-static uint32_t
-instances_of(const struct smtpd *d, const struct role_row *row)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t n = d->conf->values.session_processes;
-
-	if (!row->per_core)
-		return 1;
-	if (n == 0)
-		n = cores > 0 ? (uint64_t)cores : 1;
-	return n > IPC_INSTANCES_MAX ? IPC_INSTANCES_MAX : (uint32_t)n;
 }
 
 int

@@ -26,6 +26,7 @@
 #define DELAY_MAX_MS 1500     /* serving again within two seconds */
 #define PATIENCE 20	      /* fast deaths in a row, before it is left alone for longer */
 #define LONG_DELAY_MS 30000
+#define ENTRY_MS 15000 /* for a child to enter its role */
 #define DRAIN_MS 10000
 
 /* Who goes first: nobody may need a process that is gone already. */
@@ -99,28 +100,54 @@ log_death(const struct child *c, int status)
 }
 
 static void
-on_retry(evutil_socket_t sock, short what, void *arg)
+start_again(struct child *c)
+{
+	const struct timeval later = {DELAY_MAX_MS / 1000, DELAY_MAX_MS % 1000 * 1000};
+
+	c->restarts++;
+	if (child_start(c) == 0) {
+		log_info("event=restarted process=%s restarts=%u", child_name(c), c->restarts);
+		return;
+	}
+	log_warn("event=restart-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
+	channel_free(c->ch);
+	c->ch = NULL;
+	if (c->pid > 0)
+		child_condemn(c);
+	else
+		(void)event_add(c->timer, &later);
+}
+
+static void
+on_timer(evutil_socket_t sock, short what, void *arg)
 {
 	struct child *c = arg;
 
 	(void)sock;
 	(void)what;
-	if (c->smtpd->draining)
-		return;
-	c->restarts++;
-	if (child_start(c) == -1) {
-		const struct timeval later = {DELAY_MAX_MS / 1000, DELAY_MAX_MS % 1000 * 1000};
-
-		log_warn("event=restart-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
-		channel_free(c->ch);
-		c->ch = NULL;
-		if (c->pid > 0)
-			(void)kill(c->pid, SIGKILL);
-		else
-			(void)event_add(c->retry, &later);
-		return;
+	if (c->pid == 0 && !c->smtpd->draining)
+		start_again(c);
+	else if (c->pid > 0 && !c->has_entered) {
+		log_warn("event=killed process=%s why=\"did not enter its role\"", child_name(c));
+		child_condemn(c);
 	}
-	log_info("event=restarted process=%s restarts=%u", child_name(c), c->restarts);
+}
+
+static void
+set_timer(struct child *c, int64_t ms)
+{
+	const struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+
+	if (c->timer == NULL)
+		c->timer = event_new(c->smtpd->base, -1, 0, on_timer, c);
+	if (c->timer == NULL || event_add(c->timer, &tv) == -1)
+		log_warn("event=no-timer process=%s error=\"out of memory\"", child_name(c));
+}
+
+void
+supervise_expect_entry(struct child *c)
+{
+	set_timer(c, ENTRY_MS);
 }
 
 static int64_t
@@ -141,16 +168,8 @@ delay_ms(const struct child *c)
 static void
 restart_later(struct child *c)
 {
-	int64_t delay;
-	struct timeval tv;
-
 	c->fast_deaths = time_mono_ms() - c->started_ms < FAST_DEATH_MS ? c->fast_deaths + 1 : 0;
-	delay = delay_ms(c);
-	tv = (struct timeval){delay / 1000, delay % 1000 * 1000};
-	if (c->retry == NULL)
-		c->retry = event_new(c->smtpd->base, -1, 0, on_retry, c);
-	if (c->retry == NULL || event_add(c->retry, &tv) == -1)
-		log_warn("event=restart-failed process=%s error=\"out of memory\"", child_name(c));
+	set_timer(c, delay_ms(c));
 }
 
 static void drain_next(struct smtpd *d);

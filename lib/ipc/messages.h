@@ -86,7 +86,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 			F(U64, descriptors, IPC_ANY64) F(U64, address_space, IPC_ANY64)            \
 			    F(U64, file_bytes, IPC_ANY64) F(U64, processes, IPC_ANY64)             \
 				F(BYTES, connect_ports, 128) F(U8, landlock_floor, 255)            \
-				    F(BOOL, verbose, 1))                                           \
+				    F(BOOL, verbose, 1) F(U32, siblings, IPC_INSTANCES_MAX))                                           \
 	M(conf_text, NOFD, "a piece of this role's part of smtpd.conf", R_PARENT_TO_ALL(R),        \
 	    F(BYTES, text, IPC_CHUNK_MAX))                                                         \
 	M(conf_end, NOFD, "the configuration is whole: use it", R_PARENT_TO_ALL(R),                \

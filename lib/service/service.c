@@ -181,6 +181,7 @@ on_enter(void *ctx, struct channel *parent, const union message *msg, int fd)
 	    m->connect_ports.len / 2 > ROLE_PORTS_MAX)
 		fatal("event=wrong-role got=%s", role_word((enum role)m->role));
 	s->instance = m->instance;
+	s->siblings = m->siblings > 0 ? m->siblings : 1;
 	free(s->root);
 	if ((s->root = strdup(m->root)) == NULL)
 		fatal("event=no-memory");
@@ -483,6 +484,12 @@ uint32_t
 service_instance(const struct service *s)
 {
 	return s->instance;
+}
+
+uint32_t
+service_siblings(const struct service *s)
+{
+	return s->siblings;
 }
 
 bool

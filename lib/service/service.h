@@ -57,6 +57,7 @@ struct asks *service_asks(const struct service *s);
 int64_t service_now_ms(const struct service *s); /* monotonic, of this turn of the loop */
 int64_t service_now_s(const struct service *s);	 /* wall clock, of this turn */
 uint32_t service_instance(const struct service *s);
+uint32_t service_siblings(const struct service *s); /* processes of this role, this one included */
 bool service_is_privileged(const struct service *s); /* the server was started as root */
 bool service_is_draining(const struct service *s);
 /* The channel to a role (instance 0 for the one there is); NULL while it is down. */

@@ -26,7 +26,7 @@ struct service {
 	struct buf conf_text;
 	struct role_rights rights;
 	char *root;
-	uint32_t instance, lost_lines;
+	uint32_t instance, siblings, lost_lines;
 	int64_t now_ms, now_s;
 	pid_t parent_pid; /* for the probes of the test build */
 	bool begun, draining, stopping, in_log;

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+import socket
 import threading
 import time
 
@@ -109,6 +110,7 @@ class Clients:
 
     def _connection(self, rng):
         with Raw(("127.0.0.1", self.server.port)) as c:
+            c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._expect(c.reply(), 220)
             self._expect(c.cmd("EHLO client.test"), 250)
             for _ in range(rng.randint(1, 6)):

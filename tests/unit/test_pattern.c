@@ -140,7 +140,7 @@ test_hostile(void **state)
 	    {"/m/%{dest.user}", "...@x", "/m/..."},
 	    {"/m/%{dest.user}", "a\nb@x", NULL},
 	    {"/m/%{dest.user}", "a\x7f@x", NULL},
-	    {"/m/%{dest.user}", "%{rcpt}@x", "/m/%:rcpt:"},
+	    {"/m/%{dest.user}", "%{rcpt}@x", "/m/::rcpt:"},
 	    {"/m/%{dest.user}", "~@x", "/m/:"},
 	    {"%{dest.user}", "/etc/passwd@x", "/home/you/:etc:passwd"},
 	    {"/m/%{dest.user}", "$(id)`id`|id;&@x", "/m/:(id):id::id;:"},
