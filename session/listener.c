@@ -82,8 +82,56 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 		if (p->nsessions >= sessions_max(p))
 			turn_away(p, fd);
 		else
-			session_create(p, l->index, fd, &peer);
+			session_create(p, l->policy, fd, &peer);
 	}
+}
+
+/* -- what was said of the port -- */
+
+struct policy *
+policy_hold(struct policy *policy)
+{
+	policy->refs++;
+	return policy;
+}
+
+void
+policy_release(struct policy *policy)
+{
+	if (policy == NULL || --policy->refs > 0)
+		return;
+	free(policy->tag);
+	free(policy->hostname);
+	free(policy);
+}
+
+static struct policy *
+policy_create(const struct conf_listener *l)
+{
+	struct policy *policy = calloc(1, sizeof(*policy));
+
+	if (policy == NULL)
+		return NULL;
+	*policy = (struct policy){.refs = 1,
+	    .tag = strdup(l->tag == NULL ? "" : l->tag),
+	    .hostname = strdup(l->hostname == NULL ? "" : l->hostname),
+	    .smtps = l->tls == CONF_TLS_SMTPS,
+	    .auth_required = l->auth && !l->auth_optional};
+	if (policy->tag == NULL || policy->hostname == NULL) {
+		policy_release(policy);
+		return NULL;
+	}
+	return policy;
+}
+
+static void
+socket_free(struct listening_socket *l)
+{
+	if (l->event != NULL)
+		event_free(l->event);
+	policy_release(l->policy);
+	(void)close(l->fd);
+	free(l);
 }
 
 void
@@ -96,10 +144,15 @@ listener_add(struct program *p, uint32_t index, int fd)
 		(void)close(fd);
 		return;
 	}
-	*l = (struct listening_socket){.program = p, .fd = fd, .index = index};
+	*l = (struct listening_socket){.program = p, .fd = fd};
+	l->policy = policy_create(&p->conf->listeners[index]);
 	l->event = event_new(service_base(p->service), fd, EV_READ | EV_PERSIST, on_accept, l);
-	if (l->event == NULL || (!p->paused && event_add(l->event, NULL) == -1))
-		fatal("event=listener-failed error=\"out of memory\"");
+	if (l->policy == NULL || l->event == NULL ||
+	    (!p->paused && event_add(l->event, NULL) == -1)) {
+		log_warn("event=listener-failed error=\"out of memory\"");
+		socket_free(l);
+		return;
+	}
 	TAILQ_INSERT_TAIL(&p->sockets, l, entry);
 }
 
@@ -110,9 +163,7 @@ listener_clear(struct program *p)
 
 	while ((l = TAILQ_FIRST(&p->sockets)) != NULL) {
 		TAILQ_REMOVE(&p->sockets, l, entry);
-		event_free(l->event);
-		(void)close(l->fd);
-		free(l);
+		socket_free(l);
 	}
 }
 

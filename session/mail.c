@@ -67,11 +67,9 @@ mail_unsupported(const struct session *s, const struct mail_args *a)
 static enum reply
 mail_refusal(const struct session *s, const struct mail_args *a)
 {
-	const struct conf_listener *l = session_listener(s);
-
 	if (s->program->paused)
 		return REPLY_PAUSED;
-	if (l->auth && !l->auth_optional)
+	if (s->policy->auth_required)
 		return REPLY_AUTH_FIRST;
 	if (mail_unsupported(s, a))
 		return REPLY_UNSUPPORTED_PARAM;
@@ -120,12 +118,11 @@ ask_lookup(struct session *s, const char *rcpt)
 {
 	struct service *service = s->program->service;
 	struct channel *lookup = service_peer(service, ROLE_LOOKUP, 0);
-	const struct conf_listener *l = session_listener(s);
 	char client[ADDR_TEXT_MAX];
 	struct msg_rcpt_check m = {.client = client,
 	    .local = s->local,
 	    .helo = s->helo,
-	    .tag = l->tag == NULL ? "" : l->tag,
+	    .tag = s->policy->tag,
 	    .auth = "",
 	    .sender = s->tx->sender,
 	    .rcpt = rcpt};

@@ -31,12 +31,6 @@ static void on_end(void *arg, struct io *io, enum io_end why);
 static const struct io_callbacks callbacks = {
     .on_input = on_input, .on_drained = on_drained, .on_end = on_end};
 
-const struct conf_listener *
-session_listener(const struct session *s)
-{
-	return &s->program->conf->listeners[s->listener_index];
-}
-
 void
 session_enter(struct session *s, enum state to)
 {
@@ -101,20 +95,20 @@ is_local(const struct addr *peer, int fd)
 static void
 greet(struct session *s)
 {
-	const struct conf_listener *l = session_listener(s);
+	const char *name = s->policy->hostname;
 	char line[512];
 
-	if (l->tls == CONF_TLS_SMTPS) {
+	if (s->policy->smtps) {
 		session_quit(s, REPLY_NO_TLS_HERE);
 		return;
 	}
 	(void)snprintf(line, sizeof(line), "220 %s ESMTP Postern",
-	    l->hostname != NULL ? l->hostname : program_hostname(s->program));
+	    name[0] != '\0' ? name : program_hostname(s->program));
 	session_say(s, line);
 }
 
 void
-session_create(struct program *p, uint32_t index, int fd, const struct addr *peer)
+session_create(struct program *p, struct policy *policy, int fd, const struct addr *peer)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -124,7 +118,7 @@ session_create(struct program *p, uint32_t index, int fd, const struct addr *pee
 		return;
 	}
 	s->program = p;
-	s->listener_index = index;
+	s->policy = policy_hold(policy);
 	s->peer = *peer;
 	s->local = is_local(peer, fd);
 	s->state = STATE_NEW;
@@ -145,6 +139,7 @@ session_free(struct session *s)
 	ask_end(service_asks(p->service), s->question);
 	transaction_free(s);
 	io_free(s->io);
+	policy_release(s->policy);
 	free(s->helo);
 	free(s);
 }

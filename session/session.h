@@ -34,6 +34,12 @@
  */
 struct program;
 
+struct policy { /* what smtpd.conf said of a port when it was opened; outlives a reload, counted */
+	unsigned int refs;
+	char *tag, *hostname; /* "" when there is none */
+	bool smtps, auth_required;
+};
+
 struct recipient { /* owned by its transaction */
 	char *address;	/* canonical */
 	char *action;
@@ -62,8 +68,7 @@ struct session { /* owned by the list of its program */
 	TAILQ_ENTRY(session) entry;
 	struct program *program;
 	struct io *io;
-	const struct conf_listener *listener; /* looked up by index after a reload */
-	uint32_t listener_index;
+	struct policy *policy;
 	struct addr peer;
 	bool local, extended; /* extended: EHLO rather than HELO */
 	enum state state;
@@ -79,8 +84,8 @@ struct listening_socket {
 	TAILQ_ENTRY(listening_socket) entry;
 	struct program *program;
 	struct event *event;
+	struct policy *policy;
 	int fd;
-	uint32_t index;
 };
 
 struct program {
@@ -98,10 +103,12 @@ struct program {
 /* listener.c */
 void listener_add(struct program *p, uint32_t index, int fd);
 void listener_clear(struct program *p);
+struct policy *policy_hold(struct policy *policy);
+void policy_release(struct policy *policy);
 void listener_pause(struct program *p, bool paused);
 
 /* session.c */
-void session_create(struct program *p, uint32_t index, int fd, const struct addr *peer);
+void session_create(struct program *p, struct policy *policy, int fd, const struct addr *peer);
 void session_free(struct session *s); /* closes, and takes back what queue and lookup were asked */
 void session_reply(struct session *s, enum reply r);
 void session_reply_text(struct session *s, int code, const char *status, const char *text);
@@ -109,7 +116,6 @@ void session_say(struct session *s, const char *line); /* a line of a reply, CRL
 void session_quit(struct session *s, enum reply r); /* says it, and closes when it is sent */
 void session_enter(struct session *s, enum state to);
 void session_continue(struct session *s); /* an answer came: on with the input */
-const struct conf_listener *session_listener(const struct session *s);
 const char *program_hostname(const struct program *p);
 
 /* command.c */

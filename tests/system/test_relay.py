@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Mail for other hosts: through a smarthost, and to the MX that DNS names, on real ports."""
+import ctypes
 import os
 import re
 import signal
@@ -272,24 +273,21 @@ resolver forward 127.0.0.1
 """
 
 
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
 @pytest.fixture
 def own_network():
-    """This process moves into an empty network namespace for the test, and back."""
-    before = os.open("/proc/self/ns/net", os.O_RDONLY)
-    try:
-        os.unshare(CLONE_NEWNET)
-    except (AttributeError, OSError):
-        os.close(before)
-        pytest.skip("no network namespace can be made")
-    try:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        yield
-    finally:
-        os.setns(before, CLONE_NEWNET)
-        os.close(before)
-
-
-CLONE_NEWNET = 0x40000000
+    """This thread, and what it starts, is in an empty network for the test."""
+    with open("/proc/thread-self/ns/net", "rb") as before:
+        if libc.unshare(CLONE_NEWNET) == -1:
+            pytest.skip(f"no network namespace can be made: {os.strerror(ctypes.get_errno())}")
+        try:
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            yield
+        finally:
+            assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
 
 
 def start_nsd(where):
