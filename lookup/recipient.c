@@ -54,6 +54,18 @@ find_pair(const struct table *t, const char *local, const char *domain, const ch
 	return table_value(t, key, value);
 }
 
+/*
+ * A local part as a key of its own; "" makes none, nor does one with an "@"
+ * in quotes, which would pass for a whole address.
+ */
+static enum table_answer
+find_user(const struct table *t, const char *local, const char **value)
+{
+	if (t != NULL && (*local == '\0' || strchr(local, '@') != NULL))
+		return TABLE_NO;
+	return table_value(t, local, value);
+}
+
 /* From the most exact key to the catch-all. */
 static enum table_answer
 find_virtual(const struct table *t, const struct address *a, const char **value)
@@ -66,9 +78,9 @@ find_virtual(const struct table *t, const struct address *a, const char **value)
 		return r;
 	if (u.local[0] != '\0' && (r = find_pair(t, u.local, a->domain, value)) != TABLE_NO)
 		return r;
-	if ((r = table_value(t, a->local, value)) != TABLE_NO)
+	if ((r = find_user(t, a->local, value)) != TABLE_NO)
 		return r;
-	if (u.local[0] != '\0' && (r = table_value(t, u.local, value)) != TABLE_NO)
+	if ((r = find_user(t, u.local, value)) != TABLE_NO)
 		return r;
 	if ((r = find_pair(t, "", a->domain, value)) != TABLE_NO)
 		return r;
@@ -82,8 +94,8 @@ find_alias(const struct table *t, const char *name, const char **value)
 	enum table_answer r;
 
 	untag(name, &u);
-	r = table_value(t, name, value);
-	return r != TABLE_NO || u.local[0] == '\0' ? r : table_value(t, u.local, value);
+	r = find_user(t, name, value);
+	return r != TABLE_NO ? r : find_user(t, u.local, value);
 }
 
 static bool

@@ -273,6 +273,13 @@ mailbox_matches(const char *pattern, const struct address *a)
 	return (n == 0 || glob_matches(local, a->local)) && domain_matches(at + 1, a->domain);
 }
 
+/* A local part as a key of its own.  A quoted one must not pass for a whole address, or for "<>". */
+static bool
+has_user(const struct table *t, const char *local)
+{
+	return strpbrk(local, "@<>") == NULL && table_find(t, local) != NULL;
+}
+
 enum table_answer
 table_has_mailbox(const struct table *t, const struct address *a)
 {
@@ -286,7 +293,7 @@ table_has_mailbox(const struct table *t, const struct address *a)
 	if (str_format(whole, sizeof(whole), "%s@%s", a->local, a->domain) == -1)
 		return TABLE_NO;
 	if (table_find(t, whole) != NULL || table_find(t, strrchr(whole, '@')) != NULL ||
-	    table_find(t, a->local) != NULL)
+	    has_user(t, a->local))
 		return TABLE_YES;
 	for (i = 0; i < t->patterns.n; i++)
 		if (mailbox_matches(t->entries[t->patterns.at[i]].key, a))

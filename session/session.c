@@ -43,9 +43,12 @@ session_enter(struct session *s, enum state to)
 void
 session_say(struct session *s, const char *line)
 {
+	/* One segment a reply: two would wait for each other (Nagle and delayed ACK). */
+	io_cork(s->io);
 	/* A client that does not read its replies is told so by the end of the line. */
 	if (io_write_str(s->io, line) == -1 || io_write_str(s->io, "\r\n") == -1)
 		io_pause_input(s->io, true);
+	io_uncork(s->io);
 }
 
 void

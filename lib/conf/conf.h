@@ -55,7 +55,7 @@ struct conf_pki {
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_REQUIRE, CONF_TLS_SMTPS };
 
 struct conf_listener {
-	bool socket;   /* "listen on socket": host is NULL */
+	bool socket;   /* "listen on socket": no address, host is that word */
 	char *host;    /* "127.0.0.1", "::1", an interface name, or a host name from /etc/hosts */
 	uint16_t port; /* 0: the kernel chooses (tests) */
 	int family;    /* AF_UNSPEC, AF_INET, AF_INET6 */

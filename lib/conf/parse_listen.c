@@ -103,6 +103,8 @@ parse_listen(struct parser *p)
 		if (parse_supported(p, &at, "listen", "socket") == -1)
 			return -1;
 		l->socket = true;
+		if ((l->host = strdup("socket")) == NULL)
+			return parse_fail(p, "out of memory");
 		parse_advance(p);
 	} else if (parse_string(p, "an address or interface", CONF_STRING_MAX, &l->host) == -1) {
 		return -1;

@@ -56,6 +56,7 @@ class Bench:
         self.log = []
         self.links = {}
         self.mute = False  # the queue does not answer
+        self.wake, self.woken = socket.socketpair()
         self.process = Process("smtpd-control", "CONTROL", RIGHTS, 'control socket "%s"\n' % self.path)
         if with_queue:
             self.add_link("QUEUE")
@@ -64,18 +65,19 @@ class Bench:
         listener.listen(128)
         self.process.parent.send("listen", fd=listener.fileno(), index=0)
         listener.close()
-        self.wake, self.woken = socket.socketpair()
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
 
     def add_link(self, role, instance=0):
+        """A peer that the thread plays; takes the place of the one before."""
         self.links[role, instance] = self.process.link(role, instance)
+        self.wake.send(b"x")
         return self.links[role, instance]
 
     def stop(self):
         self.wake.close()
         self.thread.join()
-        for link in self.links.values():
+        for link in list(self.links.values()):
             link.close()
         status = self.process.stop()
         assert status == 0, "smtpd-control ended with %s" % status
@@ -105,18 +107,23 @@ class Bench:
     def _serve(self):
         while True:
             ends = {self.process.parent.sock: (self.process.parent, self._as_parent)}
-            for (role, instance), link in list(self.links.items()):
+            for (role, _), link in list(self.links.items()):
                 act = self._as_queue if role == "QUEUE" else self._as_other
                 ends[link.sock] = (link, act)
             ready = select.select([self.woken, *ends], [], [])[0]
-            if self.woken in ready:
+            if self.woken in ready and self.woken.recv(1) == b"":
                 return
             for sock in ready:
-                link, act = ends[sock]
-                try:
-                    self._drain(link, act)
-                except Closed:
-                    return
+                if sock in ends:
+                    self._serve_link(*ends[sock])
+
+    def _serve_link(self, link, act):
+        try:
+            self._drain(link, act)
+        except Closed:
+            assert link is not self.process.parent, "smtpd-control died"
+            for key in [k for k, v in self.links.items() if v is link]:
+                del self.links[key]
 
     @staticmethod
     def _drain(link, act):
@@ -172,7 +179,10 @@ class Bench:
         link.send("list_end", req=m.req, outcome=OK if m.id in self.messages else GONE)
 
     def _on_read(self, link, m):
-        link.send("read_data", req=m.req, outcome=OK, data=self.messages[m.id]["text"][m.seq])
+        if m.id in self.messages:
+            link.send("read_data", req=m.req, data=self.messages[m.id]["text"][m.seq])
+        else:
+            link.send("read_data", req=m.req, outcome=GONE)
 
     def _on_change(self, link, m):
         self.changes.append((m.what, m.id))

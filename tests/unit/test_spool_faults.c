@@ -339,6 +339,45 @@ test_full_told(void **state)
 	spool_close(s);
 }
 
+/*
+ * A big message that is being received while a group fails: with rows in that
+ * group it can't be finished any more; with all its rows in an earlier one it can.
+ */
+static void
+test_unfinished(void **state)
+{
+	struct spool *s;
+	uint64_t early, late;
+	int results[4];
+
+	(void)state;
+	disk_format();
+	s = fixture_open_sqlite();
+	assert_non_null(s);
+	assert_int_equal(spool_begin(s, NOW, 0, &early), 0);
+	assert_int_equal(body_append(s, early, 150000, SPOOL_CHUNK_MAX), 0);
+	(void)message_put(s, 10, to, 1, &results[0]);
+	spool_commit(s, NOW);
+	assert_int_equal(spool_begin(s, NOW, 0, &late), 0);
+	assert_int_equal(body_append(s, late, 150000, SPOOL_CHUNK_MAX), 0);
+	(void)message_put(s, 10, to, 1, &results[1]);
+	disk_arm(DISK_WRITE, SQLITE_FULL, 0, 1000000);
+	spool_commit(s, NOW);
+	assert_int_equal(results[1], ENOSPC);
+	disk.armed = false;
+	assert_int_equal(spool_append(s, late, 6, (struct span){NULL, 0}), -1);
+	assert_int_equal(errno, ENOSPC);
+	message_finish(s, early, to, 1, &results[2]);
+	message_finish(s, late, to, 1, &results[3]);
+	spool_commit(s, NOW);
+	assert_int_equal(results[2], 0);
+	assert_int_equal(results[3], ENOSPC);
+	assert_int_equal(snap_list(s)->nmessages, 2);
+	assert_true(body_is_whole(s, early, snap_list(s)->m[1].nchunks, snap_list(s)->m[1].size) ||
+		    body_is_whole(s, early, snap_list(s)->m[0].nchunks, snap_list(s)->m[0].size));
+	spool_close(s);
+}
+
 int
 main(void)
 {
@@ -346,6 +385,7 @@ main(void)
 	    cmocka_unit_test(test_sync_error_told),
 	    cmocka_unit_test(test_down),
 	    cmocka_unit_test(test_full_told),
+	    cmocka_unit_test(test_unfinished),
 	    cmocka_unit_test(test_write_eio),
 	    cmocka_unit_test(test_write_full),
 	    cmocka_unit_test(test_write_full_for_long),

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: ISC
+"""Local delivery: agents, what they store, and what stops them."""
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from postern import ROOT, Server, VMAIL, wait_for
+
+SLOW_RETRY = "queue retry-min 1h\n"
+
+
+def make_dir(server, *names, mode=0o700):
+    path = server.path(*names)
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    os.chmod(path, mode)
+    if ROOT:
+        os.chown(path, VMAIL, VMAIL)
+    return path
+
+
+def in_tmp(server):
+    return os.listdir(server.path("mail", "example.org", "demo", "tmp"))
+
+
+def test_a_run_of_messages_by_one_agent(server):
+    """Every message whole, every name unique, one agent for all of them, which then leaves."""
+    with server.smtp() as s:
+        for n in range(60):
+            assert s.sendmail("you@example.net", "demo@example.org", f"X-N: {n}\r\n\r\n{n}\r\n") == {}
+    mail = server.wait_mail(60)
+    assert sorted(int(re.search(rb"^X-N: (\d+)$", m, re.M).group(1)) for m in mail) == list(range(60))
+    new = server.path("mail", "example.org", "demo", "new")
+    for name in os.listdir(new):
+        size = int(re.fullmatch(r"\d+\.M\d+P\d+Q\d+\.[^,]+,S=(\d+)", name).group(1))
+        assert os.path.getsize(os.path.join(new, name)) == size
+    assert in_tmp(server) == []
+    wait_for(lambda: not [p for p in server.pids() if p.startswith("agent")], "the agent to leave")
+
+
+def test_every_octet_but_line_ends(server):
+    lines = [bytes(range(1, 10)), bytes(range(14, 128)), bytes(range(128, 256)), b"", b" ", b".",
+             b"..", b"From the start", b">From", b"x" * 900]
+    body = b"Subject: octets\r\n\r\n" + b"\r\n".join(lines) + b"\r\n"
+    with server.smtp() as s:
+        s.sendmail("you@example.net", "demo@example.org", body)
+    got = server.wait_mail()[0]
+    assert got.endswith(body.replace(b"\r\n", b"\n"))
+    assert b"\r" not in got
+
+
+@pytest.mark.parametrize("size", [0, 1, 32767, 32768, 32769, 65536, 5_000_000])
+def test_sizes_around_the_chunks(shared_server, size):
+    mark = f"size{size}@example.org".encode()
+    line = b"0123456789abcde\r\n"
+    body = b"Message-ID: <" + mark + b">\r\n\r\n" + (line * (size // len(line) + 1))[:size].rstrip(b"\r\n") + b"\r\n"
+    with shared_server.smtp() as s:
+        s.sendmail("you@example.net", "demo@example.org", body)
+
+    def look():
+        return [m for m in shared_server.maildir() if b"<" + mark + b">" in m]
+    assert wait_for(look, "the message")[0].endswith(body.replace(b"\r\n", b"\n"))
+
+
+def test_null_sender(server):
+    server.send(sender="")
+    assert server.wait_mail()[0].startswith(b"Return-Path: <>\n")
+
+
+def test_a_loop_is_ended(server):
+    server.send("Delivered-To: demo@example.org\r\nSubject: again\r\n\r\nx\r\n", sender="")
+    assert "status=5.4.6" in server.wait_log(r"event=failed .*to=demo@example\.org")
+    server.send("Delivered-To: other@example.org\r\nSubject: again\r\n\r\n"
+                "Delivered-To: demo@example.org\r\n")
+    assert len(server.wait_mail()) == 1
+    assert in_tmp(server) == []
+
+
+@pytest.mark.parametrize("local", ["../other", "a/b", "..", "$(id)", "`id`", "a;b", "|x", "~root", "-x"])
+def test_hostile_local_parts_stay_below(make_server, local):
+    """Whatever the name, nothing appears outside the directory of its domain."""
+    server = make_server(Server.CONF.replace('"other@example.org"', '"@example.org"'))
+    try:
+        server.send(to=f'"{local}"@example.org', sender="")
+    except Exception as refused:  # at RCPT: as good
+        assert any(code in str(refused) for code in ("550", "553", "501"))
+        return
+    server.wait_log(r"event=(delivered|failed|deferred) ")
+    assert set(os.listdir(server.path("mail"))) <= {"example.org"}
+    if os.path.isdir(server.path("mail", "example.org")):
+        for entry in os.scandir(server.path("mail", "example.org")):
+            assert sorted(os.listdir(entry.path)) == ["cur", "new", "tmp"]
+
+
+def test_symbolic_links_are_not_followed(make_server, tmp_path):
+    server = make_server(extra=SLOW_RETRY)
+    os.chmod(tmp_path, 0o777)
+    make_dir(server, "mail", "example.org")
+    link = server.path("mail", "example.org", "demo")
+    os.symlink(tmp_path, link)
+    server.send()
+    assert "status=4." in server.wait_log(r"event=deferred .*to=demo@example\.org")
+    assert "path=example.org/demo" in server.wait_log("event=mailbox-not-opened")
+    assert os.listdir(tmp_path) == []
+    os.unlink(link)
+    server.ctl("schedule", "all")
+    server.wait_mail()
+
+
+def test_mailbox_that_is_a_file(make_server):
+    server = make_server(extra=SLOW_RETRY)
+    make_dir(server, "mail", "example.org")
+    with open(server.path("mail", "example.org", "demo"), "w", encoding="ascii") as f:
+        f.write("keep me")
+    server.send()
+    assert "status=4." in server.wait_log(r"event=deferred .*to=demo@example\.org")
+    with open(server.path("mail", "example.org", "demo"), encoding="ascii") as f:
+        assert f.read() == "keep me"
+
+
+def test_one_bad_mailbox_does_not_stop_another(make_server):
+    server = make_server(extra=SLOW_RETRY)
+    make_dir(server, "mail", "example.org")
+    with open(server.path("mail", "example.org", "demo"), "w", encoding="ascii"):
+        pass
+    server.send(to=["demo@example.org", "other@example.org"])
+    server.wait_mail(user="other")
+    server.wait_log(r"event=deferred .*to=demo@example\.org")
+
+
+def test_dead_agent_costs_nothing(make_server):
+    """An agent killed again and again under load: every message arrives in the end."""
+    server = make_server(extra="queue retry-min 1s\n")
+    wanted = set(range(80))
+
+    def have():
+        return {int(re.search(rb"^X-N: (\d+)$", m, re.M).group(1)) for m in server.maildir()}
+    with server.smtp() as s:
+        for n in wanted:
+            s.sendmail("you@example.net", "demo@example.org", f"X-N: {n}\r\n\r\n{n}\r\n")
+            if n % 8 == 0:
+                for name, pid in server.pids().items():
+                    if name.startswith("agent"):
+                        os.kill(pid, signal.SIGKILL)
+
+    def all_there():
+        server.ctl("schedule", "all")
+        return have() == wanted
+    wait_for(all_there, "all messages")
+    for m in server.maildir():
+        assert re.search(rb"\n\n\d+\n$", m), m
+
+
+@pytest.mark.root
+def test_full_file_system(make_server):
+    server = make_server(extra=SLOW_RETRY, start=False)
+    mail = server.path("mail")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=256k,mode=700,uid={VMAIL},gid={VMAIL}",
+                    "tmpfs", mail], check=True)
+    try:
+        server.start()
+        server.send()
+        server.wait_mail()
+        large = "X-Large: yes\r\n\r\n" + "0123456789\r\n" * 40000
+        server.send(large)
+        assert "status=4.3.1" in server.wait_log(r"event=deferred .*to=demo@example\.org")
+        assert in_tmp(server) == [] and len(server.maildir()) == 1
+        subprocess.run(["mount", "-o", "remount,size=4m", mail], check=True)
+        server.ctl("schedule", "all")
+        assert any(large.replace("\r\n", "\n").encode() in m for m in server.wait_mail(2))
+    finally:
+        server.stop()
+        subprocess.run(["umount", mail], check=True)
+
+
+@pytest.mark.root
+def test_mail_for_root_is_never_delivered(make_server):
+    server = make_server(Server.CONF.replace("{vmail}:{vmail}:{dir}/mail", "0:0:{dir}/mail"))
+    server.send(sender="")
+    assert "root" in server.wait_log(r"event=failed .*to=demo@example\.org")
+    assert server.maildir() == []
