@@ -13,6 +13,18 @@
 #include "lib/base/log.h"
 #include "queue/queue.h"
 
+/* Counts the jobs of a message: delivery may read it while there are any. */
+static int
+hand_out(struct program *p, uint64_t id, intptr_t change)
+{
+	intptr_t n = (intptr_t)map_get_u64(p->handed, id) + change;
+
+	if (n > 0)
+		return map_set_u64(p->handed, id, (void *)n);
+	(void)map_remove_u64(p->handed, id);
+	return 0;
+}
+
 struct job *
 job_create(struct program *p, struct job_message *message)
 {
@@ -26,7 +38,12 @@ job_create(struct program *p, struct job_message *message)
 	do {
 		j->req = ++p->last_job;
 	} while (j->req == 0 || map_get_u64(p->jobs, j->req) != NULL);
+	if (hand_out(p, message->id, 1) == -1) {
+		free(j);
+		return NULL;
+	}
 	if (map_set_u64(p->jobs, j->req, j) == -1) {
+		(void)hand_out(p, message->id, -1);
 		free(j);
 		return NULL;
 	}
@@ -50,6 +67,7 @@ job_remove(struct job *j, struct work *w)
 	if (--j->nworks > 0)
 		return;
 	(void)map_remove_u64(j->program->jobs, j->req);
+	(void)hand_out(j->program, SPOOL_KEY_MESSAGE(w->key), -1);
 	free(j);
 }
 
@@ -117,7 +135,9 @@ job_chunk(struct program *p, struct channel *ch, const struct msg_chunk_get *m)
 {
 	struct chunk_answer answer = {.ch = ch, .m = {.req = m->req, .outcome = IPC_GONE}};
 
-	if (spool_read(p->spool, m->id, m->seq, send_chunk, &answer) == 0)
+	if (map_get_u64(p->handed, m->id) == NULL)
+		errno = ENOENT; /* not delivery's to read */
+	else if (spool_read(p->spool, m->id, m->seq, send_chunk, &answer) == 0)
 		return;
 	answer.m.outcome = (uint8_t)(errno == ENOENT ? IPC_GONE : IPC_RETRY);
 	answer.m.data = (struct span){NULL, 0};

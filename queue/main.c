@@ -56,7 +56,8 @@ begin(void *ctx)
 	p->incoming = map_create(INCOMING_MAX);
 	p->working = map_create(WORKING_MAX);
 	p->jobs = map_create(WORKING_MAX);
-	if (p->incoming == NULL || p->working == NULL || p->jobs == NULL)
+	p->handed = map_create(WORKING_MAX);
+	if (p->incoming == NULL || p->working == NULL || p->jobs == NULL || p->handed == NULL)
 		return -1;
 	p->spool = spool_open(&options, service_now_s(p->service));
 	p->more_due = p->reports_due = true;
@@ -164,5 +165,7 @@ main(void)
 	if (gethostname(p.hostname, sizeof(p.hostname) - 1) == -1 || p.hostname[0] == '\0')
 		str_cut(p.hostname, sizeof(p.hostname), "localhost");
 	rc = service_main(&program, &p, &p.service);
+	if (p.spool != NULL)
+		spool_close(p.spool);
 	return rc;
 }

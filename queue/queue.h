@@ -45,6 +45,7 @@ struct work { /* one recipient; owned by the map p->working until its verdict is
 	uint32_t question; /* to lookup */
 	uint32_t attempts;
 	unsigned int notify;
+	bool unexpanded;
 	int64_t expires_s;
 	char *address, *action, *user, *dest, *orcpt, *original;
 	struct job_message *message;
@@ -100,6 +101,7 @@ struct program {
 	struct map *incoming; /* by session instance and request */
 	struct map *working;  /* struct work by key */
 	struct map *jobs;     /* struct job by req */
+	struct map *handed;   /* number of jobs by message: what delivery may read */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;
 	int64_t next_due_s; /* 0: nothing later */

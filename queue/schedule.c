@@ -358,13 +358,22 @@ pull_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
 	if ((w = work_create(pull->p, pull->message, r)) == NULL)
 		return;
 	w->expires_s = m->expires_s;
-	w->job = NULL;
-	/* An expansion that gave one result is done again at each attempt. */
-	w->expansion = NULL;
-	if (r->state == SPOOL_EXPAND)
-		ask_expand(w);
-	else
-		pull->list[pull->n++] = w;
+	/* One that stands for itself alone stays so in the spool, and is expanded at each attempt. */
+	w->unexpanded = r->state == SPOOL_EXPAND;
+	pull->list[pull->n++] = w;
+}
+
+/* Not while the spool is being read: an answer may change it. */
+static void
+ask_all(struct pull *pull)
+{
+	size_t i;
+
+	for (i = 0; i < pull->n; i++)
+		if (pull->list[i]->unexpanded) {
+			ask_expand(pull->list[i]);
+			pull->list[i] = NULL;
+		}
 }
 
 static bool
@@ -410,14 +419,11 @@ send_alone(struct work *w)
 		send_jobs(&pull, delivery);
 }
 
+/* How many may be pulled; in batches, for each look passes over what is under way. */
 static size_t
 room(const struct program *p)
 {
-	size_t n = map_count(p->working);
-
-	if (n >= WORKING_LIMIT)
-		return 0;
-	return WORKING_LIMIT - n < PULL_MAX ? WORKING_LIMIT - n : PULL_MAX;
+	return map_count(p->working) + PULL_MAX <= WORKING_LIMIT ? PULL_MAX : 0;
 }
 
 void
@@ -437,6 +443,7 @@ schedule_run(struct program *p)
 		return;
 	}
 	message_release(pull.message);
+	ask_all(&pull);
 	send_jobs(&pull, delivery);
 	if (map_count(p->working) - before < limit) {
 		p->more_due = false;

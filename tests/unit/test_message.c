@@ -144,11 +144,12 @@ static void
 set_slot(union message *m, size_t i, const struct message_field *f, enum edge edge)
 {
 	uint64_t v = number_at(f, edge);
-	const char *s = text + TEXT_MAX - v;
 	struct span bytes = {(const uint8_t *)text, v};
+	const char *s;
 
 	switch (f->kind) {
 	case KIND_STR:
+		s = text + (TEXT_MAX - v);
 		memcpy(slot(m, i), &s, sizeof(s));
 		break;
 	case KIND_BYTES:
