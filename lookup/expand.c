@@ -3,8 +3,8 @@
  * Expansion of recipients: a list of steps that grows as aliases are followed.
  *
  * Invariant: seen holds a key for each step and each item there is, so that
- * nothing is done twice and every loop ends; steps are at most
- * EXPAND_WIDTH_MAX, at most EXPAND_DEPTH_MAX deep.  Nothing is fatal.
+ * nothing is done twice and every loop ends; at most EXPAND_WIDTH_MAX targets
+ * are followed, at most EXPAND_DEPTH_MAX deep.  Nothing is fatal.
  */
 #include "lookup/expand.h"
 
@@ -31,6 +31,7 @@ struct expander {
 	const struct policy *policy;
 	struct step *steps;
 	size_t nsteps, cap;
+	size_t ntargets; /* of all aliases, repeated ones included */
 	struct map *seen;
 	struct expansion *out;
 	int error; /* errno that ended it */
@@ -49,6 +50,15 @@ add_problem(struct expander *e, const char *status, const char *text, const char
 	if (str_copy(e->out->status, sizeof(e->out->status), status) == -1 ||
 	    str_format(e->out->text, sizeof(e->out->text), "%s: %s", text, shown) == -1)
 		e->out->text[0] = '\0';
+}
+
+/* Too much: better nobody gets it, and the sender hears of it, than some do and he does not. */
+static void
+fail_all(struct expander *e, const char *text, const char *what)
+{
+	e->out->outcome = IPC_FAIL;
+	e->out->problems = 0;
+	add_problem(e, "5.2.4", text, what);
 }
 
 static void
@@ -102,14 +112,9 @@ add_step(struct expander *e, const struct step *s)
 	}
 	if (!seen_first(e, key))
 		return;
-	if (e->nsteps >= EXPAND_WIDTH_MAX || s->depth > EXPAND_DEPTH_MAX) {
-		add_problem(e, "5.2.4",
-		    e->nsteps >= EXPAND_WIDTH_MAX ? "too many recipients, not all expanded"
-						  : "aliases nested too deep",
-		    s->address.local);
-		return;
-	}
-	if (steps_reserve(e))
+	if (s->depth > EXPAND_DEPTH_MAX)
+		fail_all(e, "aliases nested too deep", s->address.local);
+	else if (steps_reserve(e))
 		e->steps[e->nsteps++] = *s;
 }
 
@@ -309,7 +314,11 @@ follow_targets(struct expander *e, size_t at, const struct recipient *r)
 	const char *p = r->targets;
 	size_t n;
 
-	while (*p != '\0' && e->error == 0 && e->nsteps < EXPAND_WIDTH_MAX) {
+	while (*p != '\0' && e->error == 0 && e->out->outcome == IPC_OK) {
+		if (e->ntargets++ == EXPAND_WIDTH_MAX) {
+			fail_all(e, "too many recipients", s.address.local);
+			return;
+		}
 		n = target_extent(p);
 		if (target_copy(target, p, n) == -1)
 			add_problem(e, "5.2.4", "alias target too long", s.address.local);
@@ -368,19 +377,18 @@ items_drop(struct expansion *x)
 static void
 expansion_settle(struct expansion *x)
 {
+	if (x->outcome == IPC_OK && x->nitems > 0)
+		return;
+	items_drop(x);
 	if (x->outcome == IPC_RETRY) {
-		items_drop(x);
 		(void)snprintf(x->status, sizeof(x->status), "4.3.0");
 		(void)snprintf(x->text, sizeof(x->text), "a table is not available");
-		return;
+	} else if (x->problems == 0) {
+		(void)snprintf(x->status, sizeof(x->status), "5.2.4");
+		(void)snprintf(x->text, sizeof(x->text), "the alias leads to nobody");
 	}
-	if (x->nitems > 0)
-		return;
-	x->outcome = IPC_FAIL;
-	if (x->problems > 0)
-		return;
-	(void)snprintf(x->status, sizeof(x->status), "5.2.4");
-	(void)snprintf(x->text, sizeof(x->text), "the alias leads to nobody");
+	if (x->outcome == IPC_OK)
+		x->outcome = IPC_FAIL;
 }
 
 int
@@ -392,7 +400,7 @@ expand_run(const struct policy *p, const struct address *a, const struct conf_ac
 	size_t i;
 
 	*out = (struct expansion){.outcome = IPC_OK};
-	if ((e.seen = map_create(2 * EXPAND_WIDTH_MAX)) == NULL)
+	if ((e.seen = map_create(2 * EXPAND_WIDTH_MAX + 2)) == NULL)
 		return -1;
 	if (action == NULL)
 		route_address(&e, &first, a->domain);

@@ -16,10 +16,10 @@
  * addresses for a relay action are left.  An address that an alias leads to
  * goes through the rules as mail from this host does.  Loops are cut, each
  * result comes once.  A target that can't be used is left out if others can;
- * problems counts those.
+ * problems counts those.  Past the limits below, the whole fails.
  */
 #define EXPAND_DEPTH_MAX 16
-#define EXPAND_WIDTH_MAX 10000 /* steps of one expansion, results included */
+#define EXPAND_WIDTH_MAX 10000 /* targets of one expansion, repeated ones included */
 #define EXPAND_TEXT_MAX	 256
 
 struct expand_item {

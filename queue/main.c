@@ -46,12 +46,22 @@ outcome_of_error(int error)
 	}
 }
 
+static int
+prepare(void *ctx)
+{
+	(void)ctx;
+	spool_prepare();
+	return 0;
+}
+
 /* Inside the sandbox: the root directory is the spool directory. */
 static int
 begin(void *ctx)
 {
 	struct program *p = ctx;
-	struct spool_options options = {.directory = ".", .reserve_bytes = SPOOL_RESERVE};
+	struct spool_options options = {
+	    .directory = service_is_privileged(p->service) ? "/" : p->conf->values.spool,
+	    .reserve_bytes = SPOOL_RESERVE};
 
 	p->incoming = map_create(INCOMING_MAX);
 	p->working = map_create(WORKING_MAX);
@@ -152,6 +162,7 @@ main(void)
 	static const struct service_program program = {.role = ROLE_QUEUE,
 	    .handlers = queue_handlers,
 	    .configure = configure,
+	    .prepare = prepare,
 	    .begin = begin,
 	    .on_link = on_link,
 	    .on_unlink = on_unlink,

@@ -19,7 +19,7 @@
 #include "lib/base/log.h"
 #include "queue/spool_private.h"
 
-#define CACHE_BYTES	(1U << 20)
+#define CACHE_BYTES	(512U << 10)
 #define HIDDEN_MAX	(1U << 20)
 #define BLOCKED_MAX	4096
 #define INCOMING_MAX	65536
@@ -93,6 +93,15 @@ spool_create(const struct spool_options *options)
 	}
 	s->options.directory = s->directory;
 	return s;
+}
+
+void
+spool_prepare(void)
+{
+	char one;
+
+	/* Reads the system's random device, which is out of sight later. */
+	sqlite3_randomness(sizeof(one), &one);
 }
 
 struct spool *

@@ -93,6 +93,8 @@ struct spool_stats {
 
 typedef void (*spool_done)(void *arg, int error);
 
+/* Before the sandbox: seeds what could not be seeded inside. */
+void spool_prepare(void);
 /* Opens or creates, migrates older schemas, forgets half-received messages.  NULL with errno. */
 struct spool *spool_open(const struct spool_options *options, int64_t now_s) WARN_UNUSED;
 void spool_close(struct spool *s); /* commits first; pending dones are called */

@@ -133,7 +133,11 @@ ask_lookup(struct session *s, const char *rcpt)
 	if (s->question == 0 || lookup == NULL)
 		return s->question == 0 ? -1 : 0;
 	m.req = s->question;
-	return channel_send(lookup, MSG_rcpt_check, &m);
+	if (channel_send(lookup, MSG_rcpt_check, &m) == 0)
+		return 0;
+	ask_end(service_asks(service), s->question);
+	s->question = 0;
+	return -1;
 }
 
 void

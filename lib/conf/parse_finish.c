@@ -83,6 +83,9 @@ check_pkis(struct parser *p)
 	for (i = 0; i < p->conf->npkis; i++) {
 		const struct conf_pki *pki = &p->conf->pkis[i];
 
+		/* Neither: its statement had a fault, and this would only be the echo. */
+		if (p->failed && pki->cert == NULL && pki->key == NULL)
+			continue;
 		if (pki->cert == NULL || pki->key == NULL)
 			error_add(p->errors, &p->pki_at[i], "pki '%.64s' has no %s", pki->name,
 			    pki->cert == NULL ? "cert" : "key");

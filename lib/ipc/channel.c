@@ -46,6 +46,7 @@ struct channel {
 	size_t nin_fds;
 	unsigned int depth; /* callbacks under way */
 	bool closed, freed, high, pending, paused, rejected;
+	bool full; /* the peer does not read: it is cut off from the loop, not inside a sender */
 };
 
 static void
@@ -220,7 +221,7 @@ channel_receive(struct channel *ch)
 	if (n > 0) {
 		take_fds(ch, &mh);
 		if (mh.msg_flags & MSG_CTRUNC) {
-			errno = EPROTO;
+			channel_reject(ch, "too many descriptors");
 			return -1;
 		}
 		buf_commit(&ch->in, (size_t)n);
@@ -372,9 +373,14 @@ channel_flush(struct channel *ch)
 static void
 on_writable(evutil_socket_t sock, short what, void *arg)
 {
+	struct channel *ch = arg;
+
 	(void)sock;
 	(void)what;
-	channel_flush(arg);
+	if (ch->full)
+		channel_reject(ch, "does not read");
+	else
+		channel_flush(ch);
 }
 
 static int
@@ -394,7 +400,7 @@ channel_send_fd(struct channel *ch, enum message_type type, const void *msg, int
 {
 	bug_on(!message_allowed(type, ch->rules->self, ch->peer));
 	bug_on(message_wants_fd(type) != (fd != -1));
-	if (ch->closed) {
+	if (ch->closed || ch->full) {
 		errno = EPIPE;
 		goto fail;
 	}
@@ -407,8 +413,11 @@ channel_send_fd(struct channel *ch, enum message_type type, const void *msg, int
 			TAILQ_REMOVE(&ch->out_fds, o, entry);
 			free(o);
 		}
-		if (errno == ENOBUFS)
-			channel_reject(ch, "does not read");
+		/* A stream with a message missing is no stream: ENOMEM ends it as well. */
+		if (errno != EINVAL) {
+			ch->full = true;
+			event_active(ch->writable, EV_WRITE, 0);
+		}
 		goto fail;
 	}
 	if (!ch->high && ch->out.len > CHANNEL_HIGH) {

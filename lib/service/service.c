@@ -123,8 +123,8 @@ on_close(void *ctx, struct channel *ch)
 	enum role role = channel_peer(ch);
 	uint32_t instance = channel_instance(ch);
 
-	forget_pending(s, ch);
 	if (role == ROLE_PARENT) {
+		forget_pending(s, ch);
 		s->stopping = true;
 		return;
 	}
@@ -133,6 +133,7 @@ on_close(void *ctx, struct channel *ch)
 	asks_channel_lost(s->asks, ch);
 	if (s->program->on_unlink != NULL)
 		s->program->on_unlink(ctx, ch);
+	forget_pending(s, ch); /* after the last word anybody may have had for it */
 	channel_free(ch);
 }
 

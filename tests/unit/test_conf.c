@@ -323,6 +323,7 @@ static const struct {
     {"table t {a}\ntable t {b}", "2:7: table 't' is defined twice"},
     {"table \"t t\" {a}", "1:7: 't t' is not a table name"},
     {"pki a cert /x", "1:5: pki 'a' has no key"},
+    {"pki a dhe none", "1:5: pki 'a' has no cert"},
     {"pki a crt /x", "1:7: unknown pki parameter 'crt', did you mean 'cert'?"},
     {"pki a key x", "1:11: 'x' is not an absolute path"},
     /* listeners */
@@ -334,7 +335,7 @@ static const struct {
     {"listen on a port", "1:17: expected a port at the end of the file"},
     {"listen on a tls smtps", "1:17: 'smtps' after 'tls'"},
     {"listen on a tag x tag y", "1:19: 'tag' was given before"},
-    {"listen on a auth <x>", "1:11: 'auth' needs 'tls', 'tls-require' or 'smtps'"},
+    {"listen on a auth", "1:11: 'auth' needs 'tls', 'tls-require' or 'smtps'"},
     {"listen on a tls auth <x>", "1:23: undefined table 'x'"},
     {"listen on a tls pki x", "1:21: undefined pki 'x'"},
     {"listen on a tls auth auth-optional", "1:11: 'auth' and 'auth-optional' exclude each other"},

@@ -159,7 +159,7 @@ static const struct {
     /* a pointer to itself, ahead, past the end; a name past its record */
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\4\0\12\xc0\x20"), DNS_MX, 0, 0, 1, NULL},
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\4\0\12\xff\xff"), DNS_MX, 0, 0, 1, NULL},
-    {PACKET(HEADER("\1") QUESTION MX_RR "\0\4\0\12\5ab"), DNS_MX, -1, 0, 0, NULL},
+    {PACKET(HEADER("\1") QUESTION MX_RR "\0\4\0\12\5ab"), DNS_MX, 0, 0, 1, NULL},
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\4\0\12\2ab\0"), DNS_MX, 0, 0, 1, NULL},
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\0"), DNS_MX, 0, 0, 1, NULL},
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\6\0\12\2MX"), DNS_MX, -1, 0, 0, NULL},

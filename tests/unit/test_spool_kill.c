@@ -15,8 +15,10 @@ enum { CYCLES = 60, IDS_MAX = 1 << 20 };
 
 struct record { /* what the child writes to the pipe; less than PIPE_BUF, so never torn */
 	uint64_t id;
-	enum { BEGUN, ACKED, ABANDONED, DELIVERED } what;
+	int what;
 };
+
+enum { BEGUN, ACKED, ABANDONED, DELIVERED };
 
 static int pipe_out = -1;
 static uint8_t known[IDS_MAX]; /* by id - base: 1 + the last record */

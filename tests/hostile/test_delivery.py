@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: ISC
+"""smtpd-delivery and smtpd-agent among peers that lie: cut off and logged, never obeyed, never down."""
+import os
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from ipc import ADDRESS_SPACE, BUILD, DEADLINE, ROLE, Closed, Link, Process, encode  # noqa: E402
+
+DELIVERY_RIGHTS = 0x0001 | 0x0010 | 0x0100 | 0x0200  # base, connect, read-fd, tls: smtpd/roles.c
+AGENT_RIGHTS = 0x0001 | 0x0080  # base, mailbox
+NOBODY = 65534
+UNLIMITED = 2**64 - 1
+
+CONF = b"""
+hostname "mx.example.org"
+action "local" maildir
+action "out" relay host "smtp://127.0.0.1:9"
+action "by-mx" relay
+match for any action "out"
+match for domain "a.example" action "local"
+match for domain "b.example" action "by-mx"
+"""
+
+
+class Delivery(Process):
+    def __init__(self):
+        super().__init__("smtpd-delivery", "DELIVERY", DELIVERY_RIGHTS, CONF, ports=(9,),
+                         limits=(1024, ADDRESS_SPACE, 0, 0))
+        self.starts = []
+        self.queue, self.lookup = self.link("QUEUE"), self.link("LOOKUP")
+
+    def serve_once(self, timeout=0):
+        m = super().serve_once(timeout)
+        if m.type == "agent_start":
+            self.starts.append(m)
+        return m
+
+    def wait_start(self):
+        while not self.starts:
+            self.serve_once(DEADLINE)
+        return self.starts.pop(0)
+
+    def job(self, action, n=1, req=7, **more):
+        self.queue.send("job", req=req, id=1, sender="s@example.net", action=action, dest="d.example",
+                        size_bytes=20, nchunks=1, nrcpts=n, **more)
+        for i in range(n):
+            self.queue.send("job_rcpt", req=req, key=i, address="r%d@example.org" % i, user="u")
+
+    def is_cut_off(self, link):
+        """Whether the other end closes, whatever it says before."""
+        try:
+            while True:
+                link.receive()
+        except Closed:
+            return True
+
+    def check_alive(self):
+        """A new queue is served as if nothing had been."""
+        self.queue = self.link("QUEUE")
+        self.job("no-such-action", req=99)
+        m = self.queue.receive()
+        assert (m.type, m.req, m.outcome, m.status) == ("verdict", 99, "RETRY", "4.3.5")
+        assert self.is_alive()
+
+
+@pytest.fixture
+def delivery():
+    it = Delivery()
+    yield it
+    assert it.stop() == 0
+
+
+def job(**more):
+    values = {"req": 1, "id": 1, "action": "out", "dest": "d", "nrcpts": 1, **more}
+    return encode("job", **values)
+
+
+@pytest.mark.parametrize("frames", [
+    [encode("job_rcpt", req=1, key=1, address="a@b.example")],
+    [job(nrcpts=0)],
+    [job(), job()],
+    [job(req=1), encode("job_rcpt", req=2, key=1, address="a@b.example")],
+    [job(nrcpts=1001)],
+    [job(sender="x" * 513)],
+    [encode("route_end", req=1)],            # lookup's to send
+    [encode("agent_started", req=1)[:12]],   # the parent's, and without its descriptor
+    [encode("enter", req=1, role=4)],
+    [b"\x00" * 64],
+    [b"\xff" * 64],
+    [struct.pack("<IHBBI", 12, 65535, 0, 0, 0)],
+    [job()[:-1] + b"x" * 40],
+])
+def test_queue_that_lies(delivery, frames):
+    for frame in frames:
+        try:
+            delivery.queue.send_raw(frame)
+        except Closed:
+            break
+    assert delivery.is_cut_off(delivery.queue)
+    delivery.wait_log("event=peer-cut-off")
+    delivery.check_alive()
+
+
+def test_descriptors_nobody_asked_for(delivery):
+    delivery.check_alive()
+    before = len(os.listdir("/proc/%d/fd" % delivery.child.pid))
+    with open("/dev/null", "rb") as null:
+        delivery.queue.send_raw(job(), [null.fileno()] * 3)
+    assert delivery.is_cut_off(delivery.queue)
+    delivery.check_alive()
+    assert len(os.listdir("/proc/%d/fd" % delivery.child.pid)) <= before
+
+
+def test_answers_to_questions_never_asked(delivery):
+    for req in (0, 1, 2**31, 2**32 - 1):
+        delivery.queue.send("chunk", req=req, data=b"x" * 1000)
+        delivery.lookup.send("route_host", req=req, host="h", address="127.0.0.1")
+        delivery.lookup.send("route_end", req=req)
+        delivery.parent.send("agent_refused", req=req, outcome=2)
+    delivery.check_alive()
+
+
+def test_another_peer_can_not_answer(delivery):
+    """Lookup's answer to the queue's question and the other way round are nobody's."""
+    delivery.job("by-mx")
+    question = delivery.lookup.receive()
+    assert question.type == "route"
+    delivery.queue.send("chunk", req=question.req, data=b"x")
+    delivery.lookup.send("route_end", req=question.req, outcome=2, status="5.1.2", text="no such name")
+    verdict = delivery.queue.receive()
+    assert (verdict.type, verdict.outcome, verdict.status) == ("verdict", "FAIL", "5.1.2")
+    delivery.check_alive()
+
+
+def test_flood_of_hosts(delivery):
+    delivery.job("by-mx")
+    question = delivery.lookup.receive()
+    for n in range(20000):
+        delivery.lookup.send("route_host", req=question.req, host="h%d\r\nX: y" % n,
+                             address="%d.not.an.address" % n)
+    delivery.lookup.send("route_end", req=question.req)
+    verdict = delivery.queue.receive()
+    assert (verdict.outcome, verdict.status) == ("RETRY", "4.4.3")
+    delivery.check_alive()
+
+
+def test_lookup_that_dies_or_claims_nonsense(delivery):
+    delivery.job("by-mx")
+    question = delivery.lookup.receive()
+    delivery.lookup.send("route_end", req=question.req, outcome=1, status="5.9.9 x", text="a\r\nb")
+    verdict = delivery.queue.receive()
+    assert verdict.outcome == "RETRY" and verdict.status == "4.0.0" and "\n" not in verdict.text
+    delivery.job("by-mx", req=8)
+    delivery.lookup.receive()
+    delivery.lookup.close()
+    assert delivery.queue.receive().status == "4.4.3"
+    delivery.check_alive()
+
+
+def test_addresses_that_would_be_commands(delivery):
+    for address in ("a@b>\r\nRCPT TO:<c@d", "a@b>", "<a@b>", "a b@c", "", "a@b\x7f", "@b"):
+        delivery.queue.send("job", req=5, id=1, sender="", action="out", dest="d", nrcpts=1)
+        delivery.queue.send("job_rcpt", req=5, key=1, address=address)
+        verdict = delivery.queue.receive()
+        assert (verdict.outcome, verdict.status) == ("FAIL", "5.1.3"), address
+    delivery.queue.send("job", req=5, id=1, sender="a@b>\r\nDATA", action="out", dest="d", nrcpts=1)
+    delivery.queue.send("job_rcpt", req=5, key=1, address="a@b.example")
+    assert delivery.queue.receive().status == "5.1.7"
+
+
+@pytest.mark.parametrize("user, address", [("u", "../x@example.org"), ("../u", "r@example.org"),
+                                           ("a/b", "r@example.org"), ("", "r@example.org")])
+def test_no_path_leads_up(delivery, user, address):
+    delivery.queue.send("job", req=5, id=1, sender="", action="local", dest="d", nrcpts=1)
+    delivery.queue.send("job_rcpt", req=5, key=1, address=address, user=user)
+    assert delivery.wait_start().path == "Maildir"
+
+
+def start_fake_agent(delivery):
+    start = delivery.wait_start()
+    mine, its = socket.socketpair()
+    delivery.parent.send("agent_started", fd=its.fileno(), req=start.req)
+    its.close()
+    return Link(mine)
+
+
+def feed(delivery, agent):
+    """Answers the question for the only chunk; the message's id once the agent has it whole."""
+    m = delivery.queue.receive()
+    assert m.type == "chunk_get"
+    delivery.queue.send("chunk", req=m.req, data=b"Subject: x\r\n\r\nx\r\n")
+    while (m := agent.receive()).type != "put_end":
+        pass
+    return m.req
+
+
+def test_agent_that_answers_too_early(delivery):
+    delivery.job("local")
+    agent = start_fake_agent(delivery)
+    put = agent.receive()
+    agent.send("put_verdict", req=put.req, outcome=0, status="2.0.0")
+    assert delivery.is_cut_off(agent)
+    while (m := delivery.queue.receive()).type != "verdict":
+        pass
+    assert (m.outcome, m.status) == ("RETRY", "4.2.0")
+    delivery.check_alive()
+
+
+@pytest.mark.parametrize("outcome, status, want", [
+    (0, "5.0.0", ("OK", "2.0.0")), (1, "2.0.0", ("RETRY", "4.0.0")), (2, "", ("FAIL", "5.0.0"))])
+def test_agent_whose_status_is_another(delivery, outcome, status, want):
+    delivery.job("local")
+    agent = start_fake_agent(delivery)
+    req = feed(delivery, agent)
+    agent.send("put_verdict", req=req + 1, outcome=2, status="5.5.5")  # of nothing
+    agent.send("put_verdict", req=req, outcome=outcome, status=status, text="a\r\nb\x1b")
+    agent.send("put_verdict", req=req, outcome=2, status="5.5.5")  # a second one
+    m = delivery.queue.receive()
+    assert (m.outcome, m.status) == want
+    assert m.text.isprintable()
+    delivery.check_alive()
+
+
+def test_agent_that_dies_or_never_is(delivery):
+    delivery.job("local", n=3)
+    agent = start_fake_agent(delivery)
+    agent.close()
+    statuses = []
+    while len(statuses) < 3:
+        m = delivery.queue.receive()
+        if m.type == "verdict":
+            statuses.append((m.outcome, m.status))
+    assert statuses == [("RETRY", "4.2.0")] * 3
+    delivery.job("local", req=8)
+    delivery.parent.send("agent_refused", req=delivery.wait_start().req, outcome=2, text="no\nmore")
+    m = delivery.queue.receive()
+    assert (m.outcome, m.status, m.text) == ("FAIL", "5.2.0", "no\\x0amore")
+    delivery.check_alive()
+
+
+# -- the agent --
+
+class Agent:
+    def __init__(self, base):
+        wrap = () if os.getuid() else ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                                       "--clear-groups")
+        os.chmod(base, 0o777)
+        self.base = base
+        mine, its = socket.socketpair()
+        self.parent = Link(mine)
+
+        def pass_parent():
+            os.dup2(its.fileno(), 3)
+            os.set_inheritable(3, True)
+        self.child = subprocess.Popen([*wrap, str(BUILD / "bin/smtpd-agent")], pass_fds=[3],
+                                      preexec_fn=pass_parent, stdin=subprocess.DEVNULL)
+        its.close()
+        self.parent.send("enter", role=ROLE["AGENT"], rights=AGENT_RIGHTS, descriptors=64,
+                         file_bytes=UNLIMITED)
+
+    def open(self, path="Maildir"):
+        fd = os.open(self.base, os.O_PATH | os.O_DIRECTORY)
+        self.parent.send("mailbox", fd=fd, path=path)
+        os.close(fd)
+        self.parent.send("lock")
+        mine, its = socket.socketpair()
+        self.parent.send("link", fd=its.fileno(), role=ROLE["DELIVERY"])
+        its.close()
+        self.delivery = Link(mine)
+        return self
+
+    def ended(self):
+        self.child.wait(DEADLINE)
+        return self.child.returncode
+
+    def files(self, folder):
+        return os.listdir(self.base / "Maildir" / folder)
+
+
+@pytest.fixture
+def agent(tmp_path):
+    for up in tmp_path.parents[:3]:
+        if up != Path("/tmp"):
+            os.chmod(up, 0o755)
+    it = Agent(tmp_path)
+    yield it
+    it.parent.close()
+    it.ended()
+
+
+PUT = {"sender": "s@example.net", "rcpt": "r@example.org"}
+
+
+@pytest.mark.parametrize("frames", [
+    [encode("put_chunk", req=1, data=b"x")],
+    [encode("put_end", req=1, ok=True)],
+    [encode("put", req=1, **PUT), encode("put", req=1, **PUT)],
+    [encode("put", req=1, sender="a@b\r\nX: y", rcpt="r")],
+    [encode("put", req=1, sender="", rcpt="r\n\nbody")],
+    [encode("put", req=n, **PUT) for n in range(1000)],
+    [encode("put", req=1, **PUT), encode("put_end", req=1, ok=True), encode("put_chunk", req=1)],
+    [encode("put_verdict", req=1)],
+    [encode("mailbox", req=1)],
+    [b"\xff" * 40],
+])
+def test_agent_ends_with_a_peer_that_lies(agent, frames):
+    agent.open()
+    try:
+        for frame in frames:
+            agent.delivery.send_raw(frame)
+        while True:
+            assert agent.delivery.receive().outcome == "OK"
+    except Closed:
+        pass
+    assert agent.ended() == 0
+    assert agent.files("tmp") == []
+    assert len(agent.files("new")) <= 1
+
+
+def test_what_was_not_ended_is_not_kept(agent):
+    agent.open()
+    agent.delivery.send("put", req=1, **PUT)
+    agent.delivery.send("put_chunk", req=1, data=b"x" * 30000)
+    agent.delivery.send("put", req=2, **PUT)
+    agent.delivery.send("put_chunk", req=2, data=b"whole\r\n")
+    agent.delivery.send("put_end", req=2, ok=True)
+    agent.delivery.send("put", req=3, **PUT)
+    agent.delivery.send("put_end", req=3, ok=False)
+    assert agent.delivery.receive().req == 2
+    agent.delivery.close()
+    assert agent.ended() == 0
+    assert agent.files("tmp") == [] and len(agent.files("new")) == 1
+
+
+@pytest.mark.parametrize("path", ["", "..", "../x", "a/../../b", "/etc", "a//b", "."])
+def test_agent_refuses_paths_that_lead_elsewhere(agent, path):
+    agent.open(path)
+    assert agent.ended() == 1
+    assert os.listdir(agent.base) == []
+
+
+@pytest.mark.root
+def test_agent_refuses_to_be_root(tmp_path):
+    it = Agent.__new__(Agent)
+    it.base = tmp_path
+    mine, its = socket.socketpair()
+    it.parent = Link(mine)
+    it.child = subprocess.Popen([str(BUILD / "bin/smtpd-agent")], pass_fds=[its.fileno()],
+                                stdin=subprocess.DEVNULL,
+                                preexec_fn=lambda: (os.dup2(its.fileno(), 3),
+                                                    os.set_inheritable(3, True)))
+    its.close()
+    it.parent.send("enter", role=ROLE["AGENT"], rights=AGENT_RIGHTS, descriptors=64,
+                   file_bytes=UNLIMITED)
+    it.open()
+    assert it.ended() == 1
+    assert os.listdir(tmp_path) == []
