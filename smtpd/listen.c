@@ -18,15 +18,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "lib/net/addr.h"
 
 #define LISTENING_MAX 256
 #define BACKLOG 1024
 #define HOSTS_MAX 16
+#define PREDECESSOR_MS 2000 /* after the start */
 
 /* -- what a "listen on" means: one address, an interface's, or a name's -- */
 
@@ -117,6 +120,15 @@ open_port(const struct addr *a)
 	return fd;
 }
 
+/* A server that was killed leaves children, who need a moment to notice and let go of its sockets. */
+static bool
+may_wait(const struct smtpd *d)
+{
+	const struct timespec pause = {0, 20000000};
+
+	return time_mono_ms() - d->started_ms < PREDECESSOR_MS && nanosleep(&pause, NULL) == 0;
+}
+
 static struct listening *
 find_open(struct smtpd *d, const char *host, uint16_t port)
 {
@@ -127,6 +139,21 @@ find_open(struct smtpd *d, const char *host, uint16_t port)
 		    strcmp(d->listening[i].host, host) == 0)
 			return &d->listening[i];
 	return NULL;
+}
+
+/* -1 too when there is no room for one more. */
+static int
+open_port_in_time(const struct smtpd *d, const struct addr *a)
+{
+	int fd;
+
+	if (d->nlistening == LISTENING_MAX) {
+		errno = ENFILE;
+		return -1;
+	}
+	while ((fd = open_port(a)) == -1 && errno == EADDRINUSE && may_wait(d))
+		continue;
+	return fd;
 }
 
 static void
@@ -148,7 +175,7 @@ want_port(struct smtpd *d, const struct addr *a, uint32_t index)
 
 	addr_format(a, host);
 	if ((l = find_open(d, host, addr_port(a))) == NULL) {
-		if (d->nlistening == LISTENING_MAX || (fd = open_port(a)) == -1) {
+		if ((fd = open_port_in_time(d, a)) == -1) {
 			log_warn("event=listen-failed address=%s port=%u error=\"%s\"", host,
 			    addr_port(a), strerror(errno));
 			return -1;
@@ -220,6 +247,16 @@ give_to_group(const struct smtpd *d, const char *path)
 	return lchown(path, 0, gr->gr_gid);
 }
 
+static bool
+is_answered(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool answered = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN;
+
+	(void)close(fd);
+	return answered;
+}
+
 int
 listen_open_admin(struct smtpd *d)
 {
@@ -229,18 +266,16 @@ listen_open_admin(struct smtpd *d)
 
 	if (str_copy(sun.sun_path, sizeof(sun.sun_path), d->conf->values.socket) == -1)
 		goto fail;
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
-		goto fail;
 	/* A living server answers: don't take its socket away. */
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0 || errno == EAGAIN) {
-		errno = EADDRINUSE;
-		goto fail;
-	}
-	(void)close(fd);
+	while (is_answered(&sun))
+		if (!may_wait(d)) {
+			errno = EADDRINUSE;
+			goto fail;
+		}
 	if (unlink(sun.sun_path) == -1 && errno != ENOENT)
-		goto fail_closed;
+		goto fail;
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
-		goto fail_closed;
+		goto fail;
 	old = umask(0117);
 	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		(void)umask(old);
@@ -254,7 +289,6 @@ listen_open_admin(struct smtpd *d)
 fail:
 	if (fd != -1)
 		(void)close(fd);
-fail_closed:
 	log_warn("event=admin-socket-failed path=\"%s\" error=\"%s\"", d->conf->values.socket,
 	    strerror(errno));
 	return -1;

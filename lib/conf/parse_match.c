@@ -38,11 +38,13 @@ const struct match_word match_words[] = {
 /* clang-format on */
 const size_t match_nwords = NITEMS(match_words);
 
+/* What else may come next; the last two not after a '!'. */
 static const char *const other_words[] = {"from", "for", "action", "reject"};
+#define NEGATABLE 2
 
 /* The row of the word in hand within a group, or NULL after a report. */
 static const struct match_word *
-parse_match_word(struct parser *p, const char *group)
+parse_match_word(struct parser *p, const char *group, bool negated)
 {
 	const char *words[NITEMS(match_words) + NITEMS(other_words) + 1];
 	size_t i, n = 0;
@@ -54,7 +56,7 @@ parse_match_word(struct parser *p, const char *group)
 			return &match_words[i];
 		words[n++] = match_words[i].word;
 	}
-	for (i = 0; i < NITEMS(other_words) && *group == '\0'; i++)
+	for (i = 0; i < (negated ? NEGATABLE : NITEMS(other_words)) && *group == '\0'; i++)
 		words[n++] = other_words[i];
 	words[n] = NULL;
 	(void)parse_unknown(p, "condition", words);
@@ -150,7 +152,7 @@ parse_test(struct parser *p, struct conf_rule *rule)
 		group = "from";
 	else if (parse_take_word(p, "for"))
 		group = "for";
-	if ((row = parse_match_word(p, group)) == NULL || test_supported(p, row) == -1 ||
+	if ((row = parse_match_word(p, group, negated)) == NULL || test_supported(p, row) == -1 ||
 	    rule_allows(p, rule, row) == -1)
 		return -1;
 	if ((test = rule_new_test(p, rule)) == NULL)

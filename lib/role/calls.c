@@ -178,7 +178,6 @@ const struct call_row call_rows[] = {
 { "fdatasync", FILES, 0, 0, "durability, of files and directories", {{0}} },
 { "ftruncate", FILES, 0, 0, "the log's end; an mbox after a failed write", {{0}} },
 { CALL_UNLINK, RIGHT_SPOOL, 0, 0, "journals", {{0}} },
-{ "getcwd", RIGHT_SPOOL, 0, 0, "full names of files", {{0}} },
 { "fstatfs", FILES, 0, 0, "room left", {{0}} },
 { "fcntl", FILES, 0, 0, "locks: ask", TEST(IS(1, F_GETLK)) },
 { "fcntl", FILES, 0, 0, "locks: take and release", TEST(IS(1, F_SETLK)) },

@@ -61,7 +61,8 @@ on_close(void *ctx, struct channel *ch)
 static void
 on_any(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
-	struct msg_stats_end answer = {.req = msg->req};
+	const struct msg_stats_end to_control = {.req = msg->req};
+	const struct msg_log to_parent = {.req = msg->req, .line = "heard"};
 	struct subject *s = ctx;
 
 	if (fd != -1 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0)
@@ -71,7 +72,10 @@ on_any(void *ctx, struct channel *ch, const union message *msg, int fd)
 	s->handled++;
 	switch (msg->req % 8) {
 	case 0:
-		(void)channel_send(ch, MSG_stats_end, &answer);
+		if (channel_peer(ch) == ROLE_CONTROL)
+			(void)channel_send(ch, MSG_stats_end, &to_control);
+		else
+			(void)channel_send(ch, MSG_log, &to_parent);
 		break;
 	case 1:
 		channel_pause(ch, true);

@@ -20,7 +20,8 @@ from postern import PATIENCE, Raw, wait_for
 
 SIZES = (200, 1000, 4000, 4000, 20_000, 70_000, 300_000)
 QUICK_RETRY = "queue retry-min 1s\nqueue retry-max 1s\n"
-CLOCK_GRAIN = 0.05      # of a file's time stamp, and of a kill's
+AFTERLIFE_S = 1         # so long may a process go on storing what it had whole when another was killed
+TWICE_PER_KILL = 32     # on average: what an agent has in hand, and what waits for its commit
 
 
 class Refused(Exception):
@@ -199,9 +200,10 @@ class Reckoning:
         self.lost = sorted(set(book.promised) - set(seen))
         self.twice = {n: sorted(when) for n, when in seen.items() if len(when) > 1}
         self.unexplained = [n for n, when in self.twice.items() if not explained(when, book.kills)]
+        self.kills = len(book.kills)
         self.text = (f"promised={len(book.promised)} delivered={self.delivered} lost={len(self.lost)} "
                      f"damaged={len(self.damaged)} uncalled={len(self.uncalled)} twice={len(self.twice)} "
-                     f"kills={len(book.kills)} replies={dict(book.replies)}")
+                     f"kills={self.kills} replies={dict(book.replies)}")
 
     def _read(self, path, book, seen):
         with open(path, "rb") as f:
@@ -221,9 +223,10 @@ class Reckoning:
         assert not self.damaged, f"damaged: {self.damaged[:10]}; {self.text}"
         assert not self.uncalled, f"never sent whole: {self.uncalled[:10]}; {self.text}"
         assert not self.unexplained, f"twice without cause: {self.unexplained[:10]}; {self.text}"
+        assert len(self.twice) <= TWICE_PER_KILL * self.kills, f"too many twice: {self.text}"
         return self
 
 
 def explained(when, kills):
-    """A second copy is allowed when a process died between the first and it, and only then."""
-    return all(any(a - CLOCK_GRAIN <= k <= b + CLOCK_GRAIN for k in kills) for a, b in zip(when, when[1:]))
+    """A second copy is allowed when a process died about when the first was made, and only then."""
+    return all(any(a - AFTERLIFE_S <= k <= b for k in kills) for a, b in zip(when, when[1:]))
