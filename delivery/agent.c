@@ -91,9 +91,9 @@ letter_find(struct agent *a, uint32_t req)
 {
 	struct letter *l;
 
-	TAILQ_FOREACH(l, &a->open, entry)
-	if (l->req == req)
-		return l;
+	for (l = TAILQ_FIRST(&a->open); l != NULL; l = TAILQ_NEXT(l, entry))
+		if (l->req == req)
+			return l;
 	return NULL;
 }
 

@@ -47,7 +47,7 @@ struct delivery {
 	struct service *service;
 	const struct conf *conf;
 	char hostname[IPC_NAME_MAX + 1];
-	struct buf ca; /* until prepare() */
+	struct buf ca; /* the CA bundle while it is read */
 	struct tls_client *tls;
 
 	struct job *gathering; /* its recipients are still coming */

@@ -23,8 +23,6 @@
 #define START_TIMEOUT_MS 60000
 #define KEYS_MAX	 (DELIVERY_JOBS_MAX * 2)
 
-static const struct channel_rules agent_rules;
-
 /* -- an agent -- */
 
 static bool
@@ -293,9 +291,9 @@ retire_longest_idle(struct local *local)
 {
 	struct agent *a, *longest = NULL;
 
-	TAILQ_FOREACH(a, &local->agents, entry)
-	if (is_idle(a) && (longest == NULL || a->idle_since_ms < longest->idle_since_ms))
-		longest = a;
+	for (a = TAILQ_FIRST(&local->agents); a != NULL; a = TAILQ_NEXT(a, entry))
+		if (is_idle(a) && (longest == NULL || a->idle_since_ms < longest->idle_since_ms))
+			longest = a;
 	if (longest == NULL)
 		return false;
 	agent_retire(longest);

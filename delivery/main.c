@@ -20,6 +20,8 @@
 #include "lib/base/str.h"
 #include "lib/net/tls_client.h"
 
+#define CA_PIECE 65536U
+
 static void
 configure(void *ctx, const struct conf *conf)
 {
@@ -31,7 +33,17 @@ configure(void *ctx, const struct conf *conf)
 		log_warn("event=hostname-too-long");
 }
 
-/* The whole bundle, while files can be read. */
+/* At the start, once TLS is there, and when a new bundle came with a new configuration. */
+static void
+use_ca(struct delivery *d)
+{
+	if (tls_client_set_ca(d->tls, buf_head(&d->ca), d->ca.len) == -1)
+		log_warn("event=ca-bundle-refused octets=%zu effect=\"%s\"", d->ca.len,
+		    tls_client_can_verify(d->tls) ? "the old one stays"
+						  : "no server can be verified");
+	buf_free(&d->ca);
+}
+
 static void
 on_file(void *ctx, enum ipc_file kind, const char *name, int fd)
 {
@@ -40,31 +52,29 @@ on_file(void *ctx, enum ipc_file kind, const char *name, int fd)
 	ssize_t n = 0;
 
 	(void)name;
-	while (kind == IPC_FILE_CA && (p = buf_reserve(&d->ca, 65536)) != NULL &&
-	       (n = read(fd, p, 65536)) > 0)
+	while (kind == IPC_FILE_CA && (p = buf_reserve(&d->ca, CA_PIECE)) != NULL &&
+	       (n = read(fd, p, CA_PIECE)) > 0)
 		buf_commit(&d->ca, (size_t)n);
-	if (kind == IPC_FILE_CA && n != 0)
+	if (n != 0)
 		log_warn("event=ca-bundle-unread error=\"%s\"", strerror(errno));
 	(void)close(fd);
+	if (d->tls != NULL && kind == IPC_FILE_CA)
+		use_ca(d);
 }
 
+/* While files can be opened: OpenSSL reads its own now. */
 static int
 prepare(void *ctx)
 {
 	struct delivery *d = ctx;
-	int ca_error;
 
 	if (d->hostname[0] == '\0' && gethostname(d->hostname, sizeof(d->hostname) - 1) == -1)
 		return -1;
-	d->tls = tls_client_create(buf_head(&d->ca), d->ca.len, &ca_error);
-	if (d->tls == NULL) {
+	if ((d->tls = tls_client_create()) == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
-	if (!tls_client_can_verify(d->tls))
-		log_warn("event=no-ca-bundle why=\"%s\" effect=\"no server can be verified\"",
-		    ca_error == -1 ? "it does not parse" : "none was given");
-	buf_free(&d->ca);
+	use_ca(d);
 	return 0;
 }
 

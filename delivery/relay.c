@@ -52,9 +52,6 @@ struct relay { /* owned by the delivery: in waiting or active, and in ripe besid
 	struct body body;
 };
 
-static const struct client_callbacks client_calls;
-static const struct body_callbacks body_calls;
-
 /* -- ends -- */
 
 static void
@@ -361,8 +358,8 @@ count_to(const struct relays_out *out, const char *dest)
 	const struct relay *r;
 	size_t n = 0;
 
-	TAILQ_FOREACH(r, &out->active, entry)
-	n += strcmp(r->dest, dest) == 0;
+	for (r = TAILQ_FIRST(&out->active); r != NULL; r = TAILQ_NEXT(r, entry))
+		n += strcmp(r->dest, dest) == 0;
 	return n;
 }
 

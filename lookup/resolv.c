@@ -27,8 +27,7 @@ is_server(const char *text)
 		return false;
 	memcpy(host, text, n);
 	host[n] = '\0';
-	/* A path is an address elsewhere, but not a name server. */
-	return addr_parse(host, 0, &a) == 0 && a.ss.ss_family != AF_UNIX;
+	return addr_parse(host, 0, &a) == 0;
 }
 
 static void

@@ -48,6 +48,16 @@ waiting_session(struct program *p, struct channel *ch, uint32_t req, unsigned in
 	return s;
 }
 
+/* Lookup's words become a line of ours: no octet of them may end it or begin another. */
+static bool
+is_reply_text(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s < ' ' || *s > '~')
+			return false;
+	return true;
+}
+
 static void
 on_rcpt_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
@@ -59,6 +69,10 @@ on_rcpt_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 		return;
 	if (msg->rcpt_verdict.code < 250 || (msg->rcpt_verdict.code > 250 && msg->rcpt_verdict.code < 400)) {
 		channel_reject(ch, "not a reply code for RCPT");
+		return;
+	}
+	if (!is_reply_text(msg->rcpt_verdict.status) || !is_reply_text(msg->rcpt_verdict.text)) {
+		channel_reject(ch, "not the text of a reply");
 		return;
 	}
 	ask_end(service_asks(p->service), msg->req);

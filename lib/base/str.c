@@ -152,36 +152,48 @@ is_plain(unsigned char c)
 static size_t
 escape_one(char out[5], unsigned char c)
 {
-	if (is_plain(c))
-		return (size_t)snprintf(out, 5, "%c", c);
+	if (is_plain(c)) {
+		out[0] = (char)c;
+		return 1;
+	}
 	if (c == '\\')
 		return (size_t)snprintf(out, 5, "\\\\");
 	return (size_t)snprintf(out, 5, "\\x%02x", c);
 }
 
+/* How many octets from src on can be copied as they are. */
+static size_t
+plain_run(const char *src, size_t len)
+{
+	size_t n;
+
+	for (n = 0; n < len; n++)
+		if ((unsigned char)src[n] < 0x20 || (unsigned char)src[n] >= 0x7f)
+			break;
+	return n;
+}
+
 void
 str_escape(char *dst, size_t size, const char *src, size_t len)
 {
-	size_t at = 0, i;
+	size_t at = 0, n;
 	char one[5];
 
-	bug_on(size < 8);
-	for (i = 0; i < len; i++) {
-		size_t n;
-
-		/* Log lines were escaped value by value: keep their backslashes single. */
-		if (src[i] == '\\') {
-			one[0] = '\\';
-			n = 1;
-		} else {
-			n = escape_one(one, (unsigned char)src[i]);
-		}
-		if (at + n + 4 > size) {
+	bug_on(size < 16);
+	while (len > 0) {
+		if ((n = plain_run(src, len)) > 0) {
+			if (n > size - at - 8)
+				n = size - at - 8;
+			memcpy(dst + at, src, n);
+		} else
+			memcpy(dst + at, one, escape_one(one, (unsigned char)*src));
+		at += n > 0 ? n : 4;
+		src += n > 0 ? n : 1;
+		len -= n > 0 ? n : 1;
+		if (len > 0 && at + 8 >= size) {
 			memcpy(dst + at, "...", 4);
 			return;
 		}
-		memcpy(dst + at, one, n);
-		at += n;
 	}
 	dst[at] = '\0';
 }

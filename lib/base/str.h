@@ -33,7 +33,10 @@ unsigned char char_lower(unsigned char c);
  */
 int str_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out) WARN_UNUSED;
 
-/* Bytes outside printable ASCII become \xNN, a backslash \\; cut with "..." at size. */
+/*
+ * Bytes outside printable ASCII become \xNN; cut with "..." at size (16 at least).
+ * A backslash stays single: what is quoted already is not quoted again.
+ */
 void str_escape(char *dst, size_t size, const char *src, size_t len);
 /* One log or listing value: bare when it is a plain word, else "quoted" and escaped. */
 void str_quote(char *dst, size_t size, const char *src);

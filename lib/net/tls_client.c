@@ -13,11 +13,34 @@
 #include <tls.h>
 
 struct tls_client {
-	struct tls_config *verifying; /* NULL: no usable bundle */
+	struct tls_config *verifying; /* NULL: no certificates to verify by */
 	struct tls_config *encrypting;
 };
 
-/* Builds a context and throws it away: errors show, and OpenSSL reads its files now. */
+static ssize_t
+read_nothing(struct tls *tls, void *buf, size_t len, void *arg)
+{
+	(void)tls;
+	(void)buf;
+	(void)len;
+	(void)arg;
+	return -1;
+}
+
+static ssize_t
+write_nothing(struct tls *tls, const void *buf, size_t len, void *arg)
+{
+	(void)tls;
+	(void)buf;
+	(void)len;
+	(void)arg;
+	return -1;
+}
+
+/*
+ * Makes a connection to nobody ready and throws it away: only then is every
+ * part of a configuration looked at, and OpenSSL reads its files.
+ */
 static int
 try_config(struct tls_config *config)
 {
@@ -27,6 +50,8 @@ try_config(struct tls_config *config)
 	if ((tls = tls_client()) == NULL)
 		return -1;
 	rc = tls_configure(tls, config);
+	if (rc == 0)
+		rc = tls_connect_cbs(tls, read_nothing, write_nothing, NULL, "localhost");
 	tls_free(tls);
 	return rc;
 }
@@ -62,20 +87,31 @@ create_verifying(const void *ca, size_t len)
 }
 
 struct tls_client *
-tls_client_create(const void *ca, size_t len, int *ca_error)
+tls_client_create(void)
 {
 	struct tls_client *t;
 
-	*ca_error = 0;
 	if (tls_init() == -1 || (t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
-	if ((t->encrypting = create_encrypting()) == NULL) {
-		free(t);
-		return NULL;
+	if ((t->encrypting = create_encrypting()) != NULL)
+		return t;
+	free(t);
+	return NULL;
+}
+
+/* A context that uses the old configuration keeps it alive. */
+int
+tls_client_set_ca(struct tls_client *t, const void *ca, size_t len)
+{
+	struct tls_config *config;
+
+	if (len == 0 || (config = create_verifying(ca, len)) == NULL) {
+		errno = EINVAL;
+		return -1;
 	}
-	if (len > 0 && (t->verifying = create_verifying(ca, len)) == NULL)
-		*ca_error = -1;
-	return t;
+	tls_config_free(t->verifying);
+	t->verifying = config;
+	return 0;
 }
 
 void

@@ -15,14 +15,11 @@ struct tls;
  */
 struct tls_client;
 
-/*
- * ca: certificates in PEM, copied; len 0: nobody can be verified.  The bundle
- * is tried at once: -1 in *ca_error when it does not parse.  NULL: ENOMEM, or
- * TLS can't be had at all.
- */
-struct tls_client *tls_client_create(const void *ca, size_t len, int *ca_error) WARN_UNUSED;
+struct tls_client *tls_client_create(void) WARN_UNUSED; /* NULL: ENOMEM, or no TLS at all */
 void tls_client_free(struct tls_client *t);
-bool tls_client_can_verify(const struct tls_client *t);
+/* Certificates in PEM, copied.  -1: they don't parse, and those from before stay. */
+int tls_client_set_ca(struct tls_client *t, const void *ca, size_t len) WARN_UNUSED;
+bool tls_client_can_verify(const struct tls_client *t); /* false until tls_client_set_ca() */
 /*
  * For io_start_tls(): host is the name for SNI and, with verify, the one the
  * certificate must be for.  NULL: verification asked for and not possible, or ENOMEM.

@@ -96,7 +96,7 @@ static const struct client_callbacks callbacks = {
 static void
 turn(struct run *r)
 {
-	char said[65536];
+	char said[16384];
 	int i;
 
 	for (i = 0; i < TURNS; i++) {

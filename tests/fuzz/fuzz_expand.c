@@ -13,12 +13,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char conf_text[] = "table t { none = none }\n"
-				"action local maildir alias <t>\n"
-				"action virtual maildir virtual <t>\n"
-				"action relay relay\n"
-				"match for local action local\n"
-				"match for domain \"v.example\" action virtual\n"
-				"match for any action relay\n";
+				"action A maildir alias <t>\n"
+				"action V maildir virtual <t>\n"
+				"action R relay\n"
+				"match for local action A\n"
+				"match for domain \"v.example\" action V\n"
+				"match for any action R\n";
 
 struct fixture {
 	struct conf *conf;
@@ -106,8 +106,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*value = '\0';
 		(void)!table_add(tables_find(f->tables, "t"), p, value + 1);
 	}
-	expand_all(f, "a@h.example", "local");
-	expand_all(f, "a+b@v.example", "virtual");
+	expand_all(f, "a@h.example", "A");
+	expand_all(f, "a+b@v.example", "V");
 	if (tables_configure(f->tables, f->conf) == -1)
 		abort();
 	free(text);

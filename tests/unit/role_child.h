@@ -155,6 +155,7 @@ child_make_dir(struct child *c, const struct role_rights *r)
 
 	(void)snprintf(c->dir, sizeof(c->dir), "/tmp/postern-role-XXXXXX");
 	assert_non_null(mkdtemp(c->dir));
+	(void)snprintf(child_root, sizeof(child_root), "%s", r->privileged ? "" : c->dir);
 	assert_return_code(chmod(c->dir, 0755), errno);
 	if (getuid() == 0 && (files || !r->privileged))
 		assert_return_code(chown(c->dir, owner, owner), errno);

@@ -422,11 +422,10 @@ static void
 test_secure(void **state)
 {
 	struct tls_client *tls;
-	int ca_error;
 	size_t i;
 
 	(void)state;
-	tls = tls_client_create("", 0, &ca_error);
+	tls = tls_client_create();
 	assert_non_null(tls);
 	for (i = 0; i < NITEMS(secure); i++)
 		run_script(&secure[i], tls);

@@ -25,12 +25,13 @@ static const char text[] =
     "here\",\n"
     "  empty = \" , ,\", here = \"root@mx.example.org\", away = \"x@smart.example\",\n"
     "  virt = \"info@v.example\", lost = \"x@late.example\", \"tag+ged\" = alice, odd = \"a/b\",\n"
-    "  utf8 = \"\xc3\xa9@remote.example\"\n"
+    "  twice = \"alice, root@mx.example.org\", utf8 = \"\xc3\xa9@remote.example\"\n"
     "}\n"
     "table users {\n"
     "  \"demo@v.example\" = demo, \"info@v.example\" = \"demo@v.example, x@remote.example\",\n"
     "  \"sales+eu@v.example\" = bob, sales = \"demo\", \"@all.example\" = demo,\n"
-    "  \"one@v.example\" = carol, \"two@v.example\" = carol\n"
+    "  \"one@v.example\" = carol, \"two@v.example\" = carol,\n"
+    "  \"all@v.example\" = \"one@v.example, two@v.example\"\n"
     "}\n"
     "table catch { \"@\" = demo }\n"
     "table late file:/nonexistent\n"
@@ -123,6 +124,10 @@ static const struct {
     {"both@localhost", "local", IPC_OK, "both@localhost local alice local:alice;", "5.2.4"},
     {"quoted@localhost", "local", IPC_OK, "quoted@localhost local alice local:alice;", "5.2.4"},
     {"here@localhost", "local", IPC_OK, "root@mx.example.org local alice local:alice;", ""},
+    /* one mailbox, and one for each address */
+    {"twice@localhost", "local", IPC_OK, "twice@localhost local alice local:alice;", ""},
+    {"all@v.example", "virtual", IPC_OK,
+	"one@v.example virtual vmail local:vmail;two@v.example virtual vmail local:vmail;", ""},
     {"away@localhost", "local", IPC_OK, "x@smart.example smart  smtp://127.0.0.1:2525;", ""},
     {"utf8@localhost", "local", IPC_OK, "\xc3\xa9@remote.example mx  remote.example;", ""},
     {"virt@localhost", "local", IPC_OK,

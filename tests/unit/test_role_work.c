@@ -494,14 +494,16 @@ job_spool(void *arg)
 	    "create table if not exists t(a integer primary key, b blob)", "begin immediate",
 	    "insert into t(b) values(zeroblob(3000000))", "commit", "update t set b = zeroblob(10)",
 	    "pragma wal_checkpoint(truncate)", "delete from t", "vacuum", "pragma integrity_check"};
+	char path[80];
 	struct statfs fs;
 	sqlite3 *db;
 	size_t i;
 	int round, fd;
 
 	(void)arg;
+	(void)snprintf(path, sizeof(path), "%s/spool.db", child_root);
 	for (round = 0; round < 2; round++) {
-		MUST(sqlite3_open_v2("spool.db", &db,
+		MUST(sqlite3_open_v2(path, &db,
 			 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			 NULL) == SQLITE_OK);
 		for (i = 0; i < NITEMS(sql); i++)

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: ISC
+"""Peers that keep to the protocol and lie: to the session about what is accepted, to the queue about mail.
+
+A client is told 250 for nothing but a commit that was answered; the queue
+acts on no transaction, verdict or expansion that is not its own.
+"""
+import time
+
+import pytest
+
+import postern
+from ipc import OUTCOMES, Closed
+from victim import Victim
+
+OK, RETRY, DENIED = (OUTCOMES.index(n) for n in ("OK", "RETRY", "DENIED"))
+
+
+# -- the session ----------------------------------------------------------------
+
+class Session(Victim):
+    """A session process, its queue and its lookup, and clients."""
+
+    def __init__(self):
+        super().__init__("session")
+        self.queue, self.lookup = self.link("QUEUE"), self.link("LOOKUP")
+        self.address = self.listen()
+
+    def client(self):
+        c = postern.Raw(self.address)
+        assert c.reply()[0] == 220
+        assert c.cmd("EHLO client.test")[0] == 250
+        assert c.cmd("MAIL FROM:<a@example.net>")[0] == 250
+        return c
+
+    def expect(self, link, name):
+        m = link.receive()
+        assert m.type == name, m
+        return m
+
+    def rcpt(self, client, **verdict):
+        """RCPT, and lookup's answer to it."""
+        client.send("RCPT TO:<b@example.org>\r\n")
+        req = self.expect(self.lookup, "rcpt_check").req
+        values = {"code": 250, "status": "2.1.5", "text": "ok", "action": "demo", **verdict}
+        self.lookup.send("rcpt_verdict", req=req, **values)
+        return req
+
+    def to_data(self):
+        """A client in the middle of DATA; the transaction's number; its id is 77."""
+        client = self.client()
+        self.rcpt(client)
+        assert client.reply()[0] == 250
+        client.send("DATA\r\n")
+        req = self.expect(self.queue, "mail_begin").req
+        self.expect(self.queue, "mail_rcpt")
+        self.queue.send("mail_ready", req=req, outcome=OK, id=77)
+        assert client.reply()[0] == 354
+        return client, req
+
+    def to_commit(self):
+        client, req = self.to_data()
+        client.send("Subject: x\r\n\r\nx\r\n.\r\n")
+        while self.queue.receive().type != "mail_commit":
+            pass
+        return client, req
+
+
+@pytest.fixture
+def session():
+    v = Session()
+    yield v
+    v.close()
+
+
+def test_an_honest_queue(session):
+    client, req = session.to_commit()
+    session.queue.send("mail_done", req=req, outcome=OK, id=77)
+    assert client.reply()[0] == 250
+
+
+@pytest.mark.parametrize("change", [{"id": 78}, {"id": 0}, {"req": 1}])
+def test_done_with_another_id_is_no_250(session, change):
+    client, req = session.to_commit()
+    values = {"req": req, "outcome": OK, "id": 77, **change}
+    if change.get("req") == req:
+        values["req"] = req + 1
+    session.queue.send("mail_done", **values)
+    if "id" in change:
+        assert session.is_cut_off(session.queue)
+    else:
+        session.queue.close()
+    assert client.reply()[0] == 451
+
+
+def test_done_before_the_commit_is_no_250(session):
+    client, req = session.to_data()
+    session.queue.send("mail_done", req=req, outcome=OK, id=77)
+    assert session.is_cut_off(session.queue)
+    client.send("Subject: x\r\n\r\nx\r\n.\r\n")
+    assert client.reply()[0] == 451
+
+
+def test_a_queue_that_dies_after_the_commit_is_no_250(session):
+    client, _ = session.to_commit()
+    session.queue.close()
+    assert client.reply()[0] == 451
+    assert client.cmd("NOOP")[0] == 250
+
+
+def test_a_late_answer_reaches_nobody(session):
+    client, req = session.to_commit()
+    session.queue.send("mail_done", req=req, outcome=RETRY, id=77)
+    assert client.reply()[0] == 451
+    session.queue.send("mail_done", req=req, outcome=OK, id=77)
+    assert client.cmd("NOOP")[0] == 250
+    assert session.client().cmd("RSET")[0] == 250
+
+
+def test_ready_twice(session):
+    client, req = session.to_data()
+    session.queue.send("mail_ready", req=req, outcome=OK, id=99)
+    assert session.is_cut_off(session.queue)
+    client.send(".\r\n")
+    assert client.reply()[0] == 451
+
+
+def test_the_queue_of_before_cannot_answer(session):
+    client, req = session.to_commit()
+    old, session.queue = session.queue, session.link("QUEUE")
+    assert client.reply()[0] == 451
+    with pytest.raises(Closed):
+        while True:
+            old.send("mail_done", req=req, outcome=OK, id=77)
+            old.receive(0.1)
+
+
+@pytest.mark.parametrize("code", [0, 99, 220, 221, 249, 251, 354, 399])
+def test_no_code_but_250_and_refusals(session, code):
+    client = session.client()
+    session.rcpt(client, code=code)
+    assert session.is_cut_off(session.lookup)
+    assert client.reply()[0] == 451
+
+
+@pytest.mark.parametrize("field", ["text", "status"])
+@pytest.mark.parametrize("octets", [b"a\r\n250 b", b"a\nb", b"a\rb", b"\x1b[2J", b"\xff\xfe"])
+def test_no_octet_of_lookup_breaks_a_reply(session, field, octets):
+    """A reply stays one line of printable ASCII whatever lookup says (CVE-2026-28753 and its kind)."""
+    client = session.client()
+    session.rcpt(client, **{"code": 550, "status": "5.1.1", "text": "no", field: octets})
+    line = client.line()
+    assert line.endswith("\r\n") and line[:-2].isascii() and line[:-2].isprintable(), line
+    assert line[:3] in ("550", "451")
+    assert client.cmd("NOOP")[0] == 250
+
+
+def test_verdict_nobody_asked_for(session):
+    client = session.client()
+    req = session.rcpt(client, code=550, status="5.1.1", text="no")
+    assert client.reply()[0] == 550
+    for n in (0, req, req + 1, 2**32 - 1):
+        session.lookup.send("rcpt_verdict", req=n, code=250, status="2.1.5", text="yes", action="demo")
+    assert client.cmd("DATA")[0] in (503, 554)
+    session.rcpt(client)
+    assert client.reply()[0] == 250
+
+
+def test_a_queue_that_does_not_read_holds_back_its_clients(session):
+    """Back-pressure: a body of 200 MB to a queue that stands still stays with the client."""
+    client, _ = session.to_data()
+    before = session.memory_mib()
+    client.sock.setblocking(False)
+    sent, line = 0, (b"x" * 998 + b"\r\n") * 64
+    quiet = time.monotonic()
+    while sent < 200 << 20 and time.monotonic() - quiet < 1:
+        try:
+            sent += client.sock.send(line)
+            quiet = time.monotonic()
+        except BlockingIOError:
+            session.pump(timeout=0.05)
+    assert sent < 64 << 20
+    assert session.memory_mib() - before < 32
+
+
+# -- the queue ------------------------------------------------------------------
+
+class Queue(Victim):
+    def __init__(self):
+        super().__init__("queue")
+        self.session = self.link("SESSION")
+
+    def begin(self, req, link=None, **more):
+        (link or self.session).send("mail_begin", req=req, sender="a@example.net", client="[192.0.2.1] c", **more)
+
+    def expect(self, link, name):
+        m = link.receive()
+        assert m.type == name, m
+        return m
+
+    def commit(self, req):
+        """An honest message; its id."""
+        self.begin(req)
+        self.session.send("mail_rcpt", req=req, address="b@example.org", original="b@example.org", action="demo")
+        ready = self.expect(self.session, "mail_ready")
+        assert ready.outcome == "OK"
+        self.session.send("mail_chunk", req=req, seq=1, data=b"Subject: x\r\n\r\nx\r\n")
+        self.session.send("mail_commit", req=req, trace=b"Received: x\r\n")
+        done = self.expect(self.session, "mail_done")
+        assert (done.outcome, done.id) == ("OK", ready.id)
+        return ready.id
+
+
+@pytest.fixture
+def queue():
+    v = Queue()
+    yield v
+    assert v.fault() == ""
+    # Whatever was done to it, it still takes mail.
+    v.session = v.link("SESSION", 63)
+    v.commit(1)
+    v.close()
+
+
+BREACHES = {
+    "begun twice": [("mail_begin", {}), ("mail_begin", {})],
+    "a chunk of nothing": [("mail_chunk", {"seq": 1, "data": b"x"})],
+    "a chunk too early": [("mail_begin", {}), ("mail_chunk", {"seq": 2, "data": b"x"})],
+    "chunk zero": [("mail_begin", {}), ("mail_chunk", {"seq": 0, "data": b"x"})],
+    "a chunk twice": [("mail_begin", {}), ("mail_chunk", {"seq": 1, "data": b"x"}),
+                      ("mail_chunk", {"seq": 1, "data": b"x"})],
+    "a recipient of nothing": [("mail_rcpt", {"address": "b@example.org"})],
+    "a commit of nothing": [("mail_commit", {})],
+    "a commit for nobody": [("mail_begin", {}), ("mail_commit", {"trace": b"x"})],
+    "a commit twice": [("mail_begin", {}), ("mail_rcpt", {"address": "b@example.org", "action": "demo"}),
+                       ("mail_commit", {}), ("mail_commit", {})],
+    "1001 recipients": [("mail_begin", {})] + [("mail_rcpt", {"address": "b@example.org"})] * 1001,
+}
+
+
+@pytest.mark.parametrize("steps", BREACHES.values(), ids=BREACHES.keys())
+def test_a_session_that_breaks_the_order(queue, steps):
+    for name, values in steps:
+        try:
+            queue.session.send(name, req=5, **values)
+        except Closed:
+            break
+    assert queue.is_cut_off(queue.session)
+    queue.wait_log("event=peer-cut-off peer=session")
+
+
+def test_one_session_cannot_touch_anothers(queue):
+    other = queue.link("SESSION", 1)
+    queue.begin(5)
+    queue.expect(queue.session, "mail_ready")
+    other.send("mail_abort", req=5)      # of its own it has none: nothing to do
+    other.send("mail_chunk", req=5, seq=1, data=b"x")
+    assert queue.is_cut_off(other)
+    queue.session.send("mail_rcpt", req=5, address="b@example.org", original="b@example.org", action="demo")
+    queue.session.send("mail_chunk", req=5, seq=1, data=b"x\r\n")
+    queue.session.send("mail_commit", req=5)
+    assert queue.expect(queue.session, "mail_done").outcome == "OK"
+
+
+def test_what_was_not_committed_is_not_kept(queue):
+    control = queue.link("CONTROL")
+    for req in range(1, 20):
+        queue.begin(req)
+        queue.session.send("mail_rcpt", req=req, address="b@example.org", action="demo")
+        queue.session.send("mail_chunk", req=req, seq=1, data=b"x\r\n")
+    queue.session.close()
+    queue.session = queue.link("SESSION", 2)
+    wanted = queue.commit(7)
+    got = queue.ask(control, "list", "list_end", limit=100)
+    assert [m.id for m in got if m.type == "list_message"] == [wanted]
+
+
+@pytest.mark.parametrize("key", [0, 1, 2**63, 2**64 - 1])
+def test_a_verdict_nobody_asked_for(queue, key):
+    wanted = queue.commit(1)
+    delivery = queue.link("DELIVERY")
+    delivery.send("verdict", req=1, key=key, outcome=OK, status="2.0.0", text="ok", remote="r")
+    assert queue.is_cut_off(delivery)
+    got = queue.ask(queue.link("CONTROL"), "list", "list_end", limit=100)
+    assert [m.id for m in got if m.type == "list_message"] == [wanted]
+
+
+def test_a_body_is_not_for_who_has_no_job(queue):
+    wanted = queue.commit(1)
+    delivery = queue.link("DELIVERY")
+    got = queue.ask(delivery, "chunk_get", "chunk", id=wanted, seq=1)[-1]
+    assert got.outcome == "GONE" and not got.data
+
+
+def test_an_expansion_without_end_is_bounded(queue):
+    lookup, _ = queue.link("LOOKUP"), queue.link("DELIVERY")
+    wanted = queue.commit(1)
+    before = queue.memory_mib()
+    req = queue.expect(lookup, "expand").req
+    item = {"req": req, "action": "demo", "user": "u" * 60, "dest": "d" * 250}
+    try:
+        for n in range(60000):
+            lookup.send("expand_item", address="%d@example.org" % n, **item)
+            if n % 500 == 0:
+                queue.pump()
+        lookup.send("expand_end", req=req, outcome=OK)
+    except Closed:
+        pass
+    assert queue.memory_mib() - before < 128
+    got = queue.ask(queue.link("CONTROL"), "get", "list_end", id=wanted)
+    assert len([m for m in got if m.type == "list_rcpt"]) <= 10000
+
+
+def test_transactions_without_end(queue):
+    """More than it will hold: the rest is told to come again, and the end of them does not stop the others."""
+    before, answers = queue.memory_mib(), {"OK": 0, "RETRY": 0}
+    req = 0
+    for _ in range(100):
+        for _ in range(1000):
+            req += 1
+            queue.begin(req)
+        for _ in range(1000):
+            answers[queue.expect(queue.session, "mail_ready").outcome] += 1
+    assert sum(answers.values()) == 100000 and answers["RETRY"] > 0
+    assert queue.memory_mib() - before < 256
+    queue.session.close()
+    queue.session = queue.link("SESSION", 1)
+    since = time.monotonic()
+    queue.commit(1)
+    assert time.monotonic() - since < 5

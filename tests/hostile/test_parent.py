@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: ISC
+"""The root process and a child in wrong hands: a script that stands in for a program of the server.
+
+The parent cuts it off, kills it and starts another; it never stops, never
+runs what it should not, and goes on serving whoever is left.
+"""
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+
+import pytest
+
+import postern
+import table
+
+PROGRAMS = ("session", "queue", "lookup", "delivery", "agent", "control")
+
+CHILD = """#!/usr/bin/python3
+import array, json, os, socket, sys, time
+plan = json.load(open(__file__ + ".json"))
+parent = socket.socket(fileno=3)
+parent.setblocking(True)
+for octets, nfds in plan["frames"]:
+    fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * nfds))] if nfds else []
+    try:
+        data = bytes.fromhex(octets)
+        data = data[parent.sendmsg([data], fds):]
+        parent.sendall(data)
+    except OSError:
+        break
+if plan["close"]:
+    parent.close()
+    time.sleep(3600)
+while parent.recv(65536):
+    pass
+"""
+
+ENTERED = table.frame("entered", landlock_denies=1, privileges_gone=1, landlock_abi=7, nsyscalls=30)
+
+
+class Server(postern.Server):
+    """The real parent; one of its programs is the script."""
+
+    def __init__(self, role, frames, close=False, entered=True):
+        build = tempfile.mkdtemp(prefix="postern-")
+        os.chmod(build, 0o755)
+        os.mkdir(f"{build}/bin")
+        for name in ["smtpd", "smtpctl", *(f"smtpd-{r}" for r in PROGRAMS if r != role)]:
+            os.symlink(f"{postern.BUILD}/bin/{name}", f"{build}/bin/{name}")
+        path = f"{build}/bin/smtpd-{role}"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(CHILD)
+        os.chmod(path, 0o755)
+        with open(path + ".json", "w", encoding="utf-8") as f:
+            frames = [(ENTERED, 0)] * entered + frames
+            json.dump({"frames": [(o.hex(), n) for o, n in frames], "close": close}, f)
+        super().__init__(build=build)
+
+    def start(self):
+        self.process = subprocess.Popen(self.argv("-d", "-v"), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+        self.reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
+        self.reader.start()
+        self.wait_log("event=started")
+        return self
+
+    def cleanup(self):
+        super().cleanup()
+        shutil.rmtree(self.build)
+
+
+@pytest.fixture
+def with_child():
+    servers = []
+
+    def make(*args, **more):
+        servers.append(Server(*args, **more))
+        return servers[-1].start()
+    yield make
+    for s in servers:
+        assert s.process.poll() is None, s.log[-5:]
+        s.cleanup()
+
+
+def breaches():
+    """One of each kind; all of them would be a restart each."""
+    seen = {}
+    for what, octets, fds, ends in table.broken_frames("lookup", "parent"):
+        kind = re.sub(r"\d+", "n", re.sub(r"^\w+(\.\w+)? (?!octets)", "", what)) if "." in what or " is not" in what \
+            else what
+        if not ends:
+            seen.setdefault(kind, pytest.param(octets, fds, id=what))
+    return list(seen.values())
+
+
+@pytest.mark.parametrize("octets,fds", breaches())
+def test_a_breach_costs_the_child_its_life(with_child, octets, fds):
+    s = with_child("lookup", [(octets, fds)])
+    s.wait_log(r"event=peer-cut-off peer=lookup")
+    s.wait_log(r"event=process-ended process=lookup/0 .*name=KILL")
+    s.wait_log(r"event=restarted process=lookup/0")
+    with s.smtp() as c:
+        assert c.ehlo()[0] == 250
+
+
+@pytest.mark.parametrize("role", ["session", "lookup", "delivery"])
+def test_valid_frames_without_sense(with_child, role):
+    """Questions, answers and claims at random, thousands of them."""
+    dice = random.Random(role)
+    names = [n for n in table.allowed(role, "parent") if n not in ("entered", "seccomp_listener", "probe_result")]
+    frames = [(table.frame(dice.choice(names), high=dice.random() < 0.5, req=dice.getrandbits(32)), 0)
+              for _ in range(2000)] + [(table.frame("log", level=2, line=b"the-last-word"), 0)]
+    s = with_child(role, frames)
+    s.wait_log("the-last-word")
+    assert "smtpd" in s.ctl("show", "sandbox", check=False).stdout
+
+
+def test_a_line_stays_a_line(with_child):
+    """What a child logs stands under its name, on one line, without a control character."""
+    forged = b"x\nsmtpd: info: event=forged\r\x1b[2J\x7f\xc3\xa9"
+    s = with_child("delivery", [(table.frame("log", level=2, line=forged), 0)])
+    line = s.wait_log("event=forged")
+    assert re.search(r"delivery\[\d+\]: x\\x0asmtpd: info", line) and line.isascii() and line.isprintable()
+
+
+def test_agents_for_nobody(with_child):
+    """An agent for root, for a name that is no name, outside of every mailbox: refused, and none is run."""
+    asks = [{"action": "demo", "user": b"root"}, {"action": "none", "user": b"vmail"},
+            {"action": "demo", "user": b"../../etc"}, {"action": "demo", "user": b""},
+            {"action": "demo", "user": b"vmail\x01", "path": b"x"}]
+    frames = [(table.frame("agent_start", req=n, **{k: v.encode() if isinstance(v, str) else v for k, v in a.items()}), 0)
+              for n, a in enumerate(asks, 1)]
+    s = with_child("delivery", frames + [(table.frame("log", level=2, line=b"the-last-word"), 0)])
+    s.wait_log("the-last-word")
+    assert not [n for n in s.pids() if n.startswith("agent")]
+
+
+def test_agents_without_end(with_child):
+    """As many as it may have, and no more."""
+    frame = table.frame("agent_start", action=b"demo", user=b"vmail", path=b"example.org/x")
+    s = with_child("delivery", [(frame, 0)] * 300 + [(table.frame("log", level=2, line=b"the-last-word"), 0)])
+    s.wait_log("the-last-word")
+    assert len([n for n in s.pids() if n.startswith("agent")]) <= 64
+    with s.smtp() as c:
+        assert c.ehlo()[0] == 250
+
+
+def test_a_flood_of_lines(with_child):
+    """A hundred thousand lines are the log's burden, not the parent's memory."""
+    line = (table.frame("log", level=2, line=b"y" * 1000) * 100, 0)
+    s = with_child("lookup", [line] * 1000 + [(table.frame("log", level=2, line=b"the-last-word"), 0)])
+    s.wait_log("the-last-word")
+    with open(f"/proc/{s.process.pid}/status", encoding="ascii") as f:
+        assert int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) < 64 << 10
+
+
+def test_entering_twice(with_child):
+    s = with_child("lookup", [(ENTERED, 0)])
+    s.wait_log(r"event=peer-cut-off peer=lookup .*entered twice")
+
+
+def test_a_child_that_hangs_up_but_stays(with_child):
+    """It has its links still: it must not live on without its parent's hand on it."""
+    s = with_child("lookup", [], close=True)
+    s.wait_log(r"event=process-ended process=lookup/0")
+
+
+def test_a_listener_that_is_none(with_child):
+    """What it calls its seccomp listener is /dev/null; that is its own loss."""
+    frames = [(table.frame("seccomp_listener"), 1), (ENTERED, 0), (table.frame("log", level=2, line=b"last"), 0)]
+    s = with_child("lookup", frames, entered=False)
+    s.wait_log(r"event=violations-unwatched process=lookup/0|last")
