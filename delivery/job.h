@@ -10,8 +10,6 @@
  * destination.  Each recipient gets exactly one verdict; with the last one
  * the job is over, and freed at the loop's top.
  */
-#define JOB_8BITMIME 0x02U /* the flags of a job, as the queue gives them */
-#define JOB_SMTPUTF8 0x04U
 
 struct job_rcpt {
 	uint64_t key;

@@ -336,8 +336,8 @@ take_mail(struct relay *r)
 	r->mail.sender = j->sender;
 	r->mail.rcpts = r->addresses;
 	r->mail.size_bytes = j->size_bytes;
-	r->mail.is_8bit = (j->flags & JOB_8BITMIME) != 0;
-	r->mail.is_utf8 = (j->flags & JOB_SMTPUTF8) != 0;
+	r->mail.is_8bit = (j->flags & IPC_FLAG_8BITMIME) != 0;
+	r->mail.is_utf8 = (j->flags & IPC_FLAG_SMTPUTF8) != 0;
 	take_recipients(r);
 }
 

@@ -173,6 +173,7 @@ main(void)
 	static struct program p;
 	int rc;
 
+	TAILQ_INIT(&p.ready);
 	if (gethostname(p.hostname, sizeof(p.hostname) - 1) == -1 || p.hostname[0] == '\0')
 		str_cut(p.hostname, sizeof(p.hostname), "localhost");
 	rc = service_main(&program, &p, &p.service);

@@ -38,14 +38,14 @@ void receive_lost(struct program *p, struct channel *ch); /* a session process d
 struct job;
 
 struct work { /* one recipient; owned by the map p->working until its verdict is durable */
-	TAILQ_ENTRY(work) entry; /* of its job, or of the expansion's list */
+	TAILQ_ENTRY(work) entry; /* of its job, or of p->ready */
 	struct program *program;
-	struct job *job; /* NULL while it is being expanded, or finished */
+	struct job *job; /* NULL before it is handed out, and after its verdict */
 	uint64_t key;
 	uint32_t question; /* to lookup */
 	uint32_t attempts;
 	unsigned int notify;
-	bool unexpanded;
+	bool is_ready; /* in p->ready */
 	int64_t expires_s;
 	char *address, *action, *user, *dest, *orcpt, *original;
 	struct job_message *message;
@@ -102,6 +102,7 @@ struct program {
 	struct map *working;  /* struct work by key */
 	struct map *jobs;     /* struct job by req */
 	struct map *handed;   /* number of jobs by message: what delivery may read */
+	TAILQ_HEAD(, work) ready; /* expanded, to be handed out at the end of the turn */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;
 	int64_t next_due_s; /* 0: nothing later */

@@ -19,6 +19,7 @@
 
 #define WORKING_LIMIT 1024 /* recipients under way at once */
 #define PULL_MAX 256	   /* recipients taken from the spool in a turn */
+#define JOB_RCPTS_MAX 100  /* RFC 5321 4.5.3.1.8: what every server must take */
 #define EXPAND_DEADLINE_MS 90000
 #define EXPAND_MAX 10000 /* recipients that one may become */
 
@@ -103,9 +104,18 @@ work_destroy(struct work *w)
 	free(w);
 }
 
+static void
+ready_remove(struct work *w)
+{
+	TAILQ_REMOVE(&w->program->ready, w, entry);
+	w->is_ready = false;
+}
+
 void
 work_free(struct work *w)
 {
+	if (w->is_ready)
+		ready_remove(w);
 	(void)map_remove_u64(w->program->working, w->key);
 	ask_end(service_asks(w->program->service), w->question);
 	work_destroy(w);
@@ -306,7 +316,7 @@ expand_to_many(struct work *w)
 	expansion_free(w);
 }
 
-static void send_alone(struct work *w);
+static void ready_add(struct work *w);
 
 void
 schedule_expanded(struct work *w, const struct msg_expand_end *m)
@@ -322,16 +332,75 @@ schedule_expanded(struct work *w, const struct msg_expand_end *m)
 		answer = (struct spool_answer){"4.3.0", "the recipient stands for too many others", ""};
 		work_deliver(w, IPC_RETRY, &answer);
 	} else if (expand_to_one(w))
-		send_alone(w);
+		ready_add(w);
 	else
 		expand_to_many(w);
 }
 
 /* -- from due to done -- */
 
+static void
+ready_add(struct work *w)
+{
+	w->is_ready = true;
+	TAILQ_INSERT_TAIL(&w->program->ready, w, entry);
+}
+
+static struct work *
+ready_take(struct program *p)
+{
+	struct work *w = TAILQ_FIRST(&p->ready);
+
+	if (w != NULL)
+		ready_remove(w);
+	return w;
+}
+
+static bool
+same_job(const struct work *a, const struct work *b)
+{
+	return a->message->id == b->message->id && strcmp(a->dest, b->dest) == 0 &&
+	    strcmp(a->action, b->action) == 0;
+}
+
+/* Recipients of one message for one destination travel together. */
+static void
+send_job(struct program *p, struct work *first, struct channel *delivery)
+{
+	struct job *j = job_create(p, first->message);
+	struct work *w, *next;
+
+	if (j == NULL) {
+		work_free(first);
+		return;
+	}
+	job_add(j, first);
+	for (w = TAILQ_FIRST(&p->ready); w != NULL && j->nworks < JOB_RCPTS_MAX; w = next) {
+		next = TAILQ_NEXT(w, entry);
+		if (same_job(first, w)) {
+			ready_remove(w);
+			job_add(j, w);
+		}
+	}
+	job_send(j, delivery);
+}
+
+static void
+send_ready(struct program *p)
+{
+	struct channel *delivery = service_peer(p->service, ROLE_DELIVERY, 0);
+	struct work *w;
+
+	while ((w = ready_take(p)) != NULL)
+		if (delivery == NULL || p->paused)
+			work_free(w); /* still due in the spool */
+		else
+			send_job(p, w, delivery);
+}
+
 struct pull { /* one look at the spool */
 	struct program *p;
-	struct work *list[PULL_MAX];
+	struct work *unexpanded[PULL_MAX];
 	size_t n;
 	struct job_message *message; /* of the last one: recipients come grouped */
 };
@@ -359,64 +428,10 @@ pull_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
 		return;
 	w->expires_s = m->expires_s;
 	/* One that stands for itself alone stays so in the spool, and is expanded at each attempt. */
-	w->unexpanded = r->state == SPOOL_EXPAND;
-	pull->list[pull->n++] = w;
-}
-
-/* Not while the spool is being read: an answer may change it. */
-static void
-ask_all(struct pull *pull)
-{
-	size_t i;
-
-	for (i = 0; i < pull->n; i++)
-		if (pull->list[i]->unexpanded) {
-			ask_expand(pull->list[i]);
-			pull->list[i] = NULL;
-		}
-}
-
-static bool
-same_job(const struct work *a, const struct work *b)
-{
-	return a->message->id == b->message->id && strcmp(a->dest, b->dest) == 0 &&
-	    strcmp(a->action, b->action) == 0;
-}
-
-/* Works of one message for one destination travel together, up to 100 (RFC 5321 4.5.3.1.8). */
-static void
-send_jobs(struct pull *pull, struct channel *delivery)
-{
-	struct job *j;
-	size_t i, k;
-
-	for (i = 0; i < pull->n; i++) {
-		if (pull->list[i] == NULL)
-			continue;
-		if ((j = job_create(pull->p, pull->list[i]->message)) == NULL) {
-			work_free(pull->list[i]);
-			continue;
-		}
-		for (k = i + 1; k < pull->n && j->nworks < 99; k++)
-			if (pull->list[k] != NULL && same_job(pull->list[i], pull->list[k])) {
-				job_add(j, pull->list[k]);
-				pull->list[k] = NULL;
-			}
-		job_add(j, pull->list[i]);
-		job_send(j, delivery);
-	}
-}
-
-static void
-send_alone(struct work *w)
-{
-	struct channel *delivery = service_peer(w->program->service, ROLE_DELIVERY, 0);
-	struct pull pull = {.p = w->program, .list = {w}, .n = 1};
-
-	if (delivery == NULL || w->program->paused)
-		work_free(w); /* still due in the spool */
+	if (r->state == SPOOL_EXPAND)
+		pull->unexpanded[pull->n++] = w;
 	else
-		send_jobs(&pull, delivery);
+		ready_add(w);
 }
 
 /* How many may be pulled; in batches, for each look passes over what is under way. */
@@ -426,27 +441,36 @@ room(const struct program *p)
 	return map_count(p->working) + PULL_MAX <= WORKING_LIMIT ? PULL_MAX : 0;
 }
 
-void
-schedule_run(struct program *p)
+static void
+pull_due(struct program *p, size_t limit)
 {
-	struct channel *delivery = service_peer(p->service, ROLE_DELIVERY, 0);
 	int64_t now_s = service_now_s(p->service);
+	size_t before = map_count(p->working), i;
 	struct pull pull = {.p = p};
-	size_t before = map_count(p->working), limit = room(p);
 
-	if (!p->more_due || p->paused || delivery == NULL || limit == 0 ||
-	    service_peer(p->service, ROLE_LOOKUP, 0) == NULL)
-		return;
 	if (spool_due(p->spool, now_s, limit, pull_skip, pull_visit, &pull) == -1) {
 		p->next_due_s = now_s + 1; /* the store is down for now */
 		p->more_due = false;
 		return;
 	}
 	message_release(pull.message);
-	ask_all(&pull);
-	send_jobs(&pull, delivery);
+	/* Only now: an answer changes the spool, which must not be while it is read. */
+	for (i = 0; i < pull.n; i++)
+		ask_expand(pull.unexpanded[i]);
 	if (map_count(p->working) - before < limit) {
 		p->more_due = false;
 		p->next_due_s = spool_next_due(p->spool, now_s);
 	}
+}
+
+void
+schedule_run(struct program *p)
+{
+	size_t limit = room(p);
+
+	if (p->more_due && !p->paused && limit > 0 &&
+	    service_peer(p->service, ROLE_DELIVERY, 0) != NULL &&
+	    service_peer(p->service, ROLE_LOOKUP, 0) != NULL)
+		pull_due(p, limit);
+	send_ready(p);
 }

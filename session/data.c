@@ -19,6 +19,22 @@
 #define COMMIT_DEADLINE_MS 120000
 #define CHUNK_FULL (IPC_CHUNK_MAX - 4) /* body_feed() may need 4 octets more than it was given */
 
+static void data_start(struct session *s);
+
+/* The queue is to forget what it was told of this transaction. */
+void
+data_take_back(struct session *s)
+{
+	struct transaction *t = s->tx;
+	struct channel *queue = service_peer(s->program->service, ROLE_QUEUE, 0);
+	struct msg_mail_abort m = {.req = t->req};
+
+	if (t->taken && queue != NULL)
+		(void)channel_send(queue, MSG_mail_abort, &m);
+	t->taken = false;
+	ask_end(service_asks(s->program->service), t->req);
+}
+
 static struct channel *
 queue_of(const struct session *s)
 {
@@ -34,24 +50,43 @@ describe_client(const struct session *s, char *dst, size_t size)
 	(void)snprintf(dst, size, "%s %.400s", literal, s->helo);
 }
 
-static int
-send_envelope(struct session *s, struct channel *queue)
+/*
+ * Tells the queue that a message begins: with the first good recipient, so that
+ * room is reserved and the id is there when DATA comes, and nobody waits for it.
+ */
+void
+data_announce(struct session *s)
 {
 	struct transaction *t = s->tx;
+	struct service *service = s->program->service;
+	struct channel *queue = queue_of(s);
 	char client[IPC_ADDRESS_MAX];
-	struct msg_mail_begin begin = {.req = t->req,
-	    .sender = t->sender,
+	struct msg_mail_begin begin = {.sender = t->sender,
 	    .client = client,
 	    .expect_bytes = t->mail.has_size ? t->mail.size : 0,
 	    .flags = t->mail.body == BODY_KIND_8BITMIME ? IPC_FLAG_8BITMIME : 0,
 	    .envid = t->mail.envid,
 	    .ret = t->mail.ret};
+
+	t->begun = BEGUN_NOT;
+	if (queue == NULL)
+		return;
+	t->req = begin.req = ask_begin(service_asks(service), queue,
+	    service_now_ms(service) + BEGIN_DEADLINE_MS, on_queue_lost, s);
+	if (t->req == 0)
+		return;
+	describe_client(s, client, sizeof(client));
+	t->taken = channel_send(queue, MSG_mail_begin, &begin) == 0;
+	t->begun = BEGUN_ASKED;
+}
+
+static int
+send_recipients(struct session *s)
+{
+	struct transaction *t = s->tx;
+	struct channel *queue = queue_of(s);
 	size_t i;
 
-	describe_client(s, client, sizeof(client));
-	if (channel_send(queue, MSG_mail_begin, &begin) == -1)
-		return -1;
-	t->taken = true;
 	for (i = 0; i < t->nrcpts; i++) {
 		struct msg_mail_rcpt m = {.req = t->req,
 		    .address = t->rcpts[i].address,
@@ -60,7 +95,7 @@ send_envelope(struct session *s, struct channel *queue)
 		    .action = t->rcpts[i].action,
 		    .notify = t->rcpts[i].notify};
 
-		if (channel_send(queue, MSG_mail_rcpt, &m) == -1)
+		if (queue == NULL || channel_send(queue, MSG_mail_rcpt, &m) == -1)
 			return -1;
 	}
 	return 0;
@@ -78,19 +113,15 @@ void
 cmd_data(struct session *s, const struct command *c)
 {
 	struct transaction *t = s->tx;
-	struct service *service = s->program->service;
-	struct channel *queue = queue_of(s);
 
 	(void)c;
-	if (queue != NULL)
-		t->req = ask_begin(service_asks(service), queue,
-		    service_now_ms(service) + BEGIN_DEADLINE_MS, on_queue_lost, s);
-	if (t->req == 0 || send_envelope(s, queue) == -1) {
-		session_enter(s, STATE_BEGINNING);
-		give_up(s, REPLY_QUEUE_DOWN);
-		return;
-	}
+	if (t->begun == BEGUN_NOT)
+		data_announce(s);
 	session_enter(s, STATE_BEGINNING);
+	if (t->begun == BEGUN_NOT)
+		give_up(s, REPLY_QUEUE_DOWN);
+	else if (t->begun == BEGUN_ANSWERED)
+		data_start(s);
 }
 
 /* Why the queue will not have it. */
@@ -102,25 +133,51 @@ reply_of_outcome(enum ipc_outcome outcome)
 				    : REPLY_QUEUE_DOWN;
 }
 
-void
-data_ready(struct session *s, enum ipc_outcome outcome, uint64_t id)
+static void
+data_start(struct session *s)
 {
 	struct transaction *t = s->tx;
 	const struct conf_values *v = &s->program->conf->values;
 
-	if (outcome != IPC_OK) {
-		t->taken = false;
-		give_up(s, reply_of_outcome(outcome));
-		session_continue(s);
+	if (t->outcome != IPC_OK || send_recipients(s) == -1) {
+		give_up(s, reply_of_outcome(t->outcome));
 		return;
 	}
-	t->id = id;
 	ask_set_deadline(service_asks(s->program->service), t->req, INT64_MAX);
 	body_init(&t->body, v->smtp_max_line_bytes, v->smtp_max_message_bytes, 0);
 	header_scan_init(&t->headers, NULL);
 	session_enter(s, STATE_DATA);
 	session_reply(s, REPLY_GO_AHEAD);
-	session_continue(s);
+}
+
+/* The queue's answer to the announcement; DATA may not have come yet. */
+void
+data_ready(struct session *s, enum ipc_outcome outcome, uint64_t id)
+{
+	struct transaction *t = s->tx;
+
+	t->begun = BEGUN_ANSWERED;
+	t->outcome = outcome;
+	t->id = id;
+	if (s->state == STATE_BEGINNING) {
+		data_start(s);
+		session_continue(s);
+	}
+}
+
+/* The queue died, or did not answer, before the body came: DATA announces anew. */
+void
+data_forget(struct session *s)
+{
+	struct transaction *t = s->tx;
+
+	data_take_back(s);
+	t->req = 0;
+	t->begun = BEGUN_NOT;
+	if (s->state == STATE_BEGINNING) {
+		give_up(s, REPLY_QUEUE_DOWN);
+		session_continue(s);
+	}
 }
 
 /* -- the stream -- */
@@ -130,15 +187,10 @@ static void
 refuse(struct session *s, enum reply r)
 {
 	struct transaction *t = s->tx;
-	struct channel *queue = queue_of(s);
-	struct msg_mail_abort m = {.req = t->req};
 
 	if (t->verdict == REPLY_NONE)
 		t->verdict = r;
-	if (t->taken && queue != NULL)
-		(void)channel_send(queue, MSG_mail_abort, &m);
-	t->taken = false;
-	ask_end(service_asks(s->program->service), t->req);
+	data_take_back(s);
 	buf_free(&t->chunk);
 }
 

@@ -82,10 +82,15 @@ on_rcpt_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 static void
 on_mail_ready(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
-	struct session *s = waiting_session(ctx, ch, msg->req, STATE_BEGINNING);
+	struct session *s = waiting_session(
+	    ctx, ch, msg->req, STATE_BEGINNING | STATE_RCPT | STATE_ASKING);
 
 	(void)fd;
-	if (s != NULL)
+	if (s == NULL)
+		return;
+	if (s->tx == NULL || s->tx->req != msg->req || s->tx->begun != BEGUN_ASKED)
+		channel_reject(ch, "ready for something else");
+	else
 		data_ready(s, (enum ipc_outcome)msg->mail_ready.outcome, msg->mail_ready.id);
 }
 
@@ -117,10 +122,10 @@ on_queue_lost(void *owner, uint32_t req, enum ask_failure why)
 	(void)req;
 	if (why == ASK_LOST)
 		s->tx->taken = false;
-	if (s->state == STATE_BEGINNING)
-		data_ready(s, IPC_RETRY, 0);
-	else
+	if (s->state & (unsigned int)(STATE_DATA | STATE_COMMITTING))
 		data_done(s, IPC_RETRY);
+	else
+		data_forget(s);
 }
 
 void

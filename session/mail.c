@@ -26,18 +26,11 @@ void
 transaction_free(struct session *s)
 {
 	struct transaction *t = s->tx;
-	struct service *service = s->program->service;
-	struct channel *queue = service_peer(service, ROLE_QUEUE, 0);
 	size_t i;
 
 	if (t == NULL)
 		return;
-	if (t->taken && queue != NULL) {
-		struct msg_mail_abort m = {.req = t->req};
-
-		(void)channel_send(queue, MSG_mail_abort, &m);
-	}
-	ask_end(service_asks(service), t->req);
+	data_take_back(s);
 	for (i = 0; i < t->nrcpts; i++)
 		rcpt_free(&t->rcpts[i]);
 	free(t->rcpts);
@@ -213,6 +206,14 @@ log_refused(const struct session *s, const struct msg_rcpt_verdict *m)
 	logline_end(&l);
 }
 
+static void
+count_refused(struct session *s, const struct msg_rcpt_verdict *m)
+{
+	s->tx->nrefused++;
+	s->program->rejected_recipients++;
+	log_refused(s, m);
+}
+
 void
 mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m)
 {
@@ -223,11 +224,10 @@ mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m)
 		session_enter(s, t->nrcpts > 0 ? STATE_RCPT : STATE_MAIL);
 		session_reply(s, REPLY_NO_MEMORY);
 	} else {
-		if (m->code != 250) {
-			t->nrefused++;
-			s->program->rejected_recipients++;
-			log_refused(s, m);
-		}
+		if (m->code != 250)
+			count_refused(s, m);
+		else if (t->begun == BEGUN_NOT)
+			data_announce(s);
 		session_enter(s, t->nrcpts > 0 ? STATE_RCPT : STATE_MAIL);
 		session_reply_text(s, m->code, m->status, m->text);
 	}

@@ -53,7 +53,9 @@ struct transaction { /* from MAIL to its end; owned by its session */
 	struct recipient *rcpts;
 	size_t nrcpts, nrefused;
 	struct rcpt_args pending; /* the one that lookup is asked about */
-	/* from DATA on */
+	/* from the first good recipient on */
+	enum { BEGUN_NOT, BEGUN_ASKED, BEGUN_ANSWERED } begun;
+	enum ipc_outcome outcome; /* of the answer */
 	uint32_t req;  /* names it to the queue */
 	bool taken;    /* the queue has it, and must be told when it is given up */
 	uint64_t id;
@@ -130,6 +132,9 @@ void transaction_free(struct session *s); /* also tells the queue, where it has 
 
 /* data.c */
 void cmd_data(struct session *s, const struct command *c);
+void data_announce(struct session *s);
+void data_forget(struct session *s);
+void data_take_back(struct session *s); /* the queue need not answer any more */
 void data_ready(struct session *s, enum ipc_outcome outcome, uint64_t id);
 void data_input(struct session *s);
 void data_done(struct session *s, enum ipc_outcome outcome);

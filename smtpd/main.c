@@ -99,6 +99,8 @@ on_close(void *ctx, struct channel *ch)
 
 	if (channel_is_rejected(ch))
 		child_condemn(c);
+	else
+		supervise_expect_end(c); /* nobody may live on without our hand on it */
 	c->ch = NULL;
 	channel_free(ch);
 }

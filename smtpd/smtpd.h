@@ -94,6 +94,7 @@ const char *child_name(const struct child *c); /* "session/0", until the next ca
 void supervise_reap(struct smtpd *d);
 void supervise_drain(struct smtpd *d);
 void supervise_expect_entry(struct child *c); /* within seconds, or it is killed */
+void supervise_expect_end(struct child *c);   /* the same: it closed its channel to us */
 void supervise_listen_for_violations(struct child *c, int fd);
 void supervise_restart(struct child *c, const char *why); /* gently: drains it, then starts it anew */
 

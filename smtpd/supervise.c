@@ -24,6 +24,7 @@
 #define FAST_DEATH_MS 1000 /* living less than this counts towards the back-off */
 #define FIRST_DELAY_MS 50
 #define DELAY_MAX_MS 1500     /* serving again within two seconds */
+#define GOODBYE_MS 3000	      /* from hanging up on us to the end of the process */
 #define PATIENCE 20	      /* fast deaths in a row, before it is left alone for longer */
 #define LONG_DELAY_MS 30000
 #define ENTRY_MS 15000 /* for a child to enter its role */
@@ -127,8 +128,9 @@ on_timer(evutil_socket_t sock, short what, void *arg)
 	(void)what;
 	if (c->pid == 0 && !c->smtpd->draining)
 		start_again(c);
-	else if (c->pid > 0 && !c->has_entered) {
-		log_warn("event=killed process=%s why=\"did not enter its role\"", child_name(c));
+	else if (c->pid > 0 && (!c->has_entered || c->ch == NULL)) {
+		log_warn("event=killed process=%s why=\"%s\"", child_name(c),
+		    c->has_entered ? "hung up but did not end" : "did not enter its role");
 		child_condemn(c);
 	}
 }
@@ -148,6 +150,12 @@ void
 supervise_expect_entry(struct child *c)
 {
 	set_timer(c, ENTRY_MS);
+}
+
+void
+supervise_expect_end(struct child *c)
+{
+	set_timer(c, GOODBYE_MS);
 }
 
 static int64_t

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from postern import VMAIL, wait_for
+from postern import wait_for
 
 FS_IOC_SHUTDOWN = 0x8004587D
 NOLOGFLUSH = 2
@@ -51,14 +51,9 @@ class Disk:
 
     def __enter__(self):
         """What was there is there again, and durable."""
-        owner = os.stat(self.where)
-        shutil.copytree(self.where, self.moved)
+        assert run("cp", "-a", self.where, self.moved).returncode == 0
         self.mount()
-        shutil.copytree(self.moved, self.where, dirs_exist_ok=True)
-        os.chown(self.where, owner.st_uid, owner.st_gid)
-        os.chmod(self.where, owner.st_mode & 0o777)
-        if os.path.isdir(self.server.path("mail")):
-            os.chown(self.server.path("mail"), VMAIL, VMAIL)
+        assert run("cp", "-a", f"{self.moved}/.", self.where).returncode == 0
         for folder, _, files in os.walk(self.where):
             for path in [os.path.join(folder, name) for name in files] + [folder]:
                 sync(path)

@@ -492,7 +492,7 @@ def test_silent_server_stops_nobody(tmp_path):
     assert it.route("localhost")[1].outcome == "OK"
     control = it.process.link("CONTROL")
     rows = it.process.ask(control, "stats", "stats_end")[:-1]
-    assert {m.name: m.value for m in rows}["lookup.routes.waiting"] == 0
+    assert {m.name: m.value for m in rows}["routes.waiting"] == 0
     assert it.process.stop() == 0
 
 

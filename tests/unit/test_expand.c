@@ -150,6 +150,11 @@ static const struct {
     {"x@r.example", "mx", IPC_OK, "x@r.example mx  r.example;", ""},
     {"x@[192.0.2.1]", "mx", IPC_OK, "x@[192.0.2.1] mx  [192.0.2.1];", ""},
     {"x@r.example", "smart", IPC_OK, "x@r.example smart  smtp://127.0.0.1:2525;", ""},
+    /* no action: the rules choose one */
+    {"root@mx.example.org", "", IPC_OK, "root@mx.example.org local alice local:alice;", ""},
+    {"x@smart.example", "", IPC_OK, "x@smart.example smart  smtp://127.0.0.1:2525;", ""},
+    {"x@refused.example", "", IPC_FAIL, "", "5.7.1"},
+    {"x@late.example", "", IPC_RETRY, "", "4.3.0"},
     /* none of these is an account */
     {"\"../x\"@localhost", "plain", IPC_FAIL, "", "5.1.1"},
     {"\"a b\"@localhost", "plain", IPC_FAIL, "", "5.1.1"},
