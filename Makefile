@@ -37,7 +37,7 @@ smtpd-queue_PKG =	libevent_core libseccomp sqlite3
 
 smtpd-lookup_SRC =	$(wildcard lookup/*.c) lib/net/addr.c
 smtpd-lookup_LIB =	mail $(SERVICE)
-smtpd-lookup_PKG =	libevent_core libseccomp libunbound
+smtpd-lookup_PKG =	libevent libseccomp libunbound
 
 smtpd-delivery_SRC =	$(filter-out delivery/agent%.c,$(wildcard delivery/*.c)) \
 			lib/net/io.c lib/net/io_tls.c lib/net/tls_client.c lib/net/addr.c

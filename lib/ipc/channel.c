@@ -46,6 +46,7 @@ struct channel {
 	size_t nin_fds;
 	unsigned int depth; /* callbacks under way */
 	bool closed, freed, high, pending, paused, rejected;
+	bool overrun; /* the peer does not read: to be closed from the loop's top */
 	bool full; /* the peer does not read: it is cut off from the loop, not inside a sender */
 };
 
@@ -119,6 +120,7 @@ channel_reject(struct channel *ch, const char *why)
 
 	if (ch->closed)
 		return;
+	channel_enter(ch);
 	logline_start(&l, LOG_LEVEL_WARN, "peer-cut-off");
 	logline_str(&l, "peer", role_word(ch->peer));
 	logline_u64(&l, "instance", ch->instance);
@@ -126,6 +128,7 @@ channel_reject(struct channel *ch, const char *why)
 	logline_end(&l);
 	ch->rejected = true;
 	channel_close(ch);
+	channel_leave(ch);
 }
 
 bool
@@ -237,6 +240,10 @@ on_readable(evutil_socket_t sock, short what, void *arg)
 
 	(void)sock;
 	(void)what;
+	if (ch->overrun) {
+		channel_reject(ch, "does not read");
+		return;
+	}
 	channel_enter(ch);
 	for (round = 0; round < READ_ROUNDS && !ch->closed && !ch->paused; round++) {
 		size_t room = READ_SIZE - ch->in.len;

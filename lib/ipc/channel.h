@@ -51,6 +51,7 @@ uint32_t channel_instance(const struct channel *ch);
 /*
  * Sends msg (a struct msg_<name>).  A descriptor is taken over in any case.
  * -1: the message breaks its bounds (EINVAL), or the channel is closed or full (EPIPE).
+ * No callback but on_pressure and on_pending is called from inside.
  * A caller that will hear of the peer's death by on_close may ignore that with (void).
  */
 int channel_send(struct channel *ch, enum message_type type, const void *msg);

@@ -19,6 +19,7 @@ ASAN = os.path.join(postern.TOP, "build-asan")
 PAIRS = [(role, peer) for role in ("session", "queue", "lookup", "delivery", "control", "agent")
          for peer in table.peers(role)]
 BUILDS = [pytest.param(b, id=os.path.basename(b)) for b in dict.fromkeys([postern.BUILD, ASAN]) if os.path.isdir(b)]
+SENSELESS = 2000  # frames for each pair
 
 
 def pair_id(value):
@@ -92,7 +93,7 @@ def test_broken_frames(victim, role, peer, build):
         postern.wait_for(lambda: v.descriptors() <= before, "descriptors are given back")
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", BUILDS[-1:])
 @pytest.mark.parametrize("role,peer", [p for p in PAIRS if p[0] != "agent"], ids=pair_id)
 def test_valid_frames_without_sense(victim, role, peer, build):
     """Thousands of allowed messages at random: forged ids, answers nobody asked for, replays."""
@@ -101,7 +102,7 @@ def test_valid_frames_without_sense(victim, role, peer, build):
     names = [n for n in table.allowed(peer, role) if not table.messages()[table.number(n)]["fd"]]
     others = [v.fresh_link(p) for p in table.peers(role) if p != peer]
     link, cut = v.fresh_link(peer), 0
-    for _ in range(3000):
+    for _ in range(SENSELESS):
         octets = table.frame(dice.choice(names), high=dice.random() < 0.5,
                              req=dice.choice((0, 1, 2, 3, 2**32 - 1, dice.getrandbits(32))))
         try:
