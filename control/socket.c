@@ -139,8 +139,7 @@ admin_to_evict(struct control *c)
 	int64_t now = service_now_ms(c->service);
 	struct admin *a, *quietest = NULL;
 
-	TAILQ_FOREACH(a, &c->admins, entry)
-	{
+	TAILQ_FOREACH (a, &c->admins, entry) {
 		bool unread = channel_pending_bytes(a->ch) > 0;
 
 		if (a->verb != NULL || (unread && now - a->last_ms < ADMIN_STALLED_MS))

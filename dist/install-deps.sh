@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: ISC
 # Installs the Debian packages that are missing to build (or, with "test", to
 # test) Postern.  Says nothing and does nothing when all are there.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: ISC
 # `make run`: the complete server in the foreground, on loopback, with all its
 # state below ./run.  Ctrl-C ends it.
 set -eu

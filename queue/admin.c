@@ -11,7 +11,7 @@
 #include "queue/queue.h"
 
 #define PAGE_RCPTS 1000	 /* recipients shown of one message in a page */
-#define ONE_RCPTS 10000 /* and when it is asked for alone */
+#define ONE_RCPTS  10000 /* and when it is asked for alone */
 
 struct page {
 	struct program *p;
@@ -130,7 +130,9 @@ on_changed(void *arg, int error)
 	struct channel *control = service_peer(c->p->service, ROLE_CONTROL, c->instance);
 	struct msg_done m = {.req = c->req,
 	    .outcome = (uint8_t)outcome_of_error(error),
-	    .text = error == 0 ? "" : error == ENOENT ? "no such message" : strerror(error)};
+	    .text = error == 0	      ? ""
+		    : error == ENOENT ? "no such message"
+				      : strerror(error)};
 
 	if (control != NULL)
 		(void)channel_send(control, MSG_done, &m);

@@ -19,10 +19,10 @@
 #include "queue/queue.h"
 
 #define REPORTS_PER_TURN 8
-#define RCPTS_MAX 1000 /* told of in one report */
-#define NOTIFY_NEVER 0x1U
-#define NOTIFY_FAILURE 0x4U /* RFC 3461 4.1; nothing given means failure */
-#define REPORT_MAX (2U << 20)
+#define RCPTS_MAX	 1000 /* told of in one report */
+#define NOTIFY_NEVER	 0x1U
+#define NOTIFY_FAILURE	 0x4U /* RFC 3461 4.1; nothing given means failure */
+#define REPORT_MAX	 (2U << 20)
 
 struct report { /* while it is put together */
 	struct program *p;
@@ -182,7 +182,8 @@ append_text(struct report *r, uint64_t id)
 
 	for (at = 0; at < r->text.len; at += n, seq++) {
 		n = r->text.len - at < SPOOL_CHUNK_MAX ? r->text.len - at : SPOOL_CHUNK_MAX;
-		if (spool_append(r->p->spool, id, seq, (struct span){buf_head(&r->text) + at, n}) == -1)
+		if (spool_append(r->p->spool, id, seq, (struct span){buf_head(&r->text) + at, n}) ==
+		    -1)
 			return -1;
 	}
 	return 0;
@@ -247,10 +248,10 @@ drop(struct report *r)
 
 	logline_start(&l, LOG_LEVEL_WARN, "undeliverable-dropped");
 	logline_id(&l, "id", r->id);
-	logline_str(&l, "why", r->n == 0 ? "no report was asked for" : "there is no sender to tell");
+	logline_str(
+	    &l, "why", r->n == 0 ? "no report was asked for" : "there is no sender to tell");
 	logline_end(&l);
-	spool_reported(
-	    r->p->spool, r->id, NULL, (struct span){NULL, 0}, NULL, on_reported, r->p);
+	spool_reported(r->p->spool, r->id, NULL, (struct span){NULL, 0}, NULL, on_reported, r->p);
 }
 
 static void
@@ -292,7 +293,8 @@ bounce_run(struct program *p)
 	if (!p->reports_due)
 		return;
 	p->reports_due = false;
-	if (spool_reports(p->spool, service_now_s(p->service), REPORTS_PER_TURN, gather, &ids) == -1)
+	if (spool_reports(p->spool, service_now_s(p->service), REPORTS_PER_TURN, gather, &ids) ==
+	    -1)
 		return;
 	for (i = 0; i < ids.n; i++)
 		report_message(p, ids.list[i]);

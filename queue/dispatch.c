@@ -3,11 +3,11 @@
 #include "lib/base/log.h"
 #include "queue/queue.h"
 
-#define HANDLER(name, call)                                                                        \
-	static void on_##name(void *ctx, struct channel *ch, const union message *msg, int fd)  \
-	{                                                                                          \
-		(void)fd;                                                                          \
-		call(ctx, ch, &msg->name);                                                         \
+#define HANDLER(name, call)                                                                    \
+	static void on_##name(void *ctx, struct channel *ch, const union message *msg, int fd) \
+	{                                                                                      \
+		(void)fd;                                                                      \
+		call(ctx, ch, &msg->name);                                                     \
 	}
 
 HANDLER(mail_begin, receive_begin)

@@ -13,8 +13,8 @@
 #include "lib/base/str.h"
 #include "queue/queue.h"
 
-#define INCOMING_MAX 65536
-#define WORKING_MAX 4096
+#define INCOMING_MAX  65536
+#define WORKING_MAX   4096
 #define SPOOL_RESERVE (UINT64_C(16) << 20) /* octets of disk kept free for what is under way */
 
 static void

@@ -98,10 +98,10 @@ struct program {
 	struct service *service;
 	const struct conf *conf;
 	struct spool *spool;
-	struct map *incoming; /* by session instance and request */
-	struct map *working;  /* struct work by key */
-	struct map *jobs;     /* struct job by req */
-	struct map *handed;   /* number of jobs by message: what delivery may read */
+	struct map *incoming;	  /* by session instance and request */
+	struct map *working;	  /* struct work by key */
+	struct map *jobs;	  /* struct job by req */
+	struct map *handed;	  /* number of jobs by message: what delivery may read */
 	TAILQ_HEAD(, work) ready; /* expanded, to be handed out at the end of the turn */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;

@@ -97,9 +97,9 @@ incoming_fill(struct incoming *in, const struct msg_mail_begin *m)
 	    .ret = strdup(m->ret),
 	    .flags = m->flags & (SPOOL_8BITMIME | SPOOL_SMTPUTF8 | SPOOL_AUTHENTICATED)};
 	return in->message.sender == NULL || in->message.client == NULL ||
-		in->message.envid == NULL || in->message.ret == NULL
-	    ? -1
-	    : 0;
+		       in->message.envid == NULL || in->message.ret == NULL
+		   ? -1
+		   : 0;
 }
 
 void
@@ -160,8 +160,8 @@ rcpt_fill(struct spool_rcpt *r, const struct msg_mail_rcpt *m)
 	    .text = "",
 	    .remote = ""};
 	return r->address == NULL || r->original == NULL || r->orcpt == NULL || r->action == NULL
-	    ? -1
-	    : 0;
+		   ? -1
+		   : 0;
 }
 
 void

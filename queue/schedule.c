@@ -17,11 +17,11 @@
 #include "lib/base/str.h"
 #include "queue/queue.h"
 
-#define WORKING_LIMIT 1024 /* recipients under way at once */
-#define PULL_MAX 256	   /* recipients taken from the spool in a turn */
-#define JOB_RCPTS_MAX 100  /* RFC 5321 4.5.3.1.8: what every server must take */
+#define WORKING_LIMIT	   1024 /* recipients under way at once */
+#define PULL_MAX	   256	/* recipients taken from the spool in a turn */
+#define JOB_RCPTS_MAX	   100	/* RFC 5321 4.5.3.1.8: what every server must take */
 #define EXPAND_DEADLINE_MS 90000
-#define EXPAND_MAX 10000 /* recipients that one may become */
+#define EXPAND_MAX	   10000 /* recipients that one may become */
 
 struct expansion { /* what lookup said so far; owned by its work */
 	struct spool_rcpt *items;
@@ -205,8 +205,8 @@ work_deliver(struct work *w, enum ipc_outcome outcome, const struct spool_answer
 	}
 	if (outcome != IPC_FAIL && w->expires_s > now_s) {
 		p->deferred++;
-		spool_deferred(p->spool, w->key, now_s + retry_delay(p, w->attempts), why,
-		    on_recorded, w);
+		spool_deferred(
+		    p->spool, w->key, now_s + retry_delay(p, w->attempts), why, on_recorded, w);
 		return;
 	}
 	if (outcome != IPC_FAIL && why->text[0] == '\0')
@@ -237,10 +237,10 @@ ask_expand(struct work *w)
 	struct channel *lookup = service_peer(service, ROLE_LOOKUP, 0);
 	struct msg_expand m = {.address = w->address, .action = w->action};
 
-	w->question = lookup == NULL ? 0
-				     : ask_begin(service_asks(service), lookup,
-					   service_now_ms(service) + EXPAND_DEADLINE_MS,
-					   on_expand_failed, w);
+	w->question = lookup == NULL
+			  ? 0
+			  : ask_begin(service_asks(service), lookup,
+				service_now_ms(service) + EXPAND_DEADLINE_MS, on_expand_failed, w);
 	if (w->question == 0) {
 		on_expand_failed(w, 0, ASK_LOST);
 		return;
@@ -254,7 +254,8 @@ expansion_add(struct expansion *e, const struct msg_expand_item *m)
 {
 	struct spool_rcpt *items, *r;
 
-	if ((e->n & (e->n + 1)) == 0 || e->items == NULL) { /* at 0, 1, 3, 7...: room for as many again */
+	if ((e->n & (e->n + 1)) == 0 ||
+	    e->items == NULL) { /* at 0, 1, 3, 7...: room for as many again */
 		items = reallocarray(e->items, 2 * e->n + 2, sizeof(*items));
 		if (items == NULL)
 			return -1;
@@ -329,7 +330,8 @@ schedule_expanded(struct work *w, const struct msg_expand_end *m)
 		log_ours(w, m->outcome == IPC_FAIL ? "failed" : "deferred", &answer);
 		work_deliver(w, (enum ipc_outcome)m->outcome, &answer);
 	} else if (w->expansion == NULL || w->expansion->too_many) {
-		answer = (struct spool_answer){"4.3.0", "the recipient stands for too many others", ""};
+		answer = (struct spool_answer){
+		    "4.3.0", "the recipient stands for too many others", ""};
 		work_deliver(w, IPC_RETRY, &answer);
 	} else if (expand_to_one(w))
 		ready_add(w);
@@ -360,7 +362,7 @@ static bool
 same_job(const struct work *a, const struct work *b)
 {
 	return a->message->id == b->message->id && strcmp(a->dest, b->dest) == 0 &&
-	    strcmp(a->action, b->action) == 0;
+	       strcmp(a->action, b->action) == 0;
 }
 
 /* Recipients of one message for one destination travel together. */

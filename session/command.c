@@ -116,18 +116,18 @@ struct command_row {
 
 static const struct command_row table[VERB__MAX] = {
     /* verb             where                       what              RFC 5321 unless said */
-    [VERB_HELO] = {STATE_ANY_COMMAND, cmd_helo, false},	    /* 4.1.1.1 */
-    [VERB_EHLO] = {STATE_ANY_COMMAND, cmd_ehlo, false},	    /* 4.1.1.1 */
-    [VERB_MAIL] = {STATE_IDLE, cmd_mail, false},	    /* 4.1.1.2 */
-    [VERB_RCPT] = {STATE_MAIL | STATE_RCPT, cmd_rcpt, false}, /* 4.1.1.3 */
-    [VERB_DATA] = {STATE_RCPT, cmd_data, true},		    /* 4.1.1.4 */
-    [VERB_RSET] = {STATE_ANY_COMMAND, cmd_rset, true},	    /* 4.1.1.5 */
-    [VERB_NOOP] = {STATE_ANY_COMMAND, cmd_noop, false},	    /* 4.1.1.9 */
-    [VERB_QUIT] = {STATE_ANY_COMMAND, cmd_quit, true},	    /* 4.1.1.10 */
-    [VERB_VRFY] = {STATE_ANY_COMMAND, cmd_vrfy, false},	    /* 4.1.1.6, 7.3 */
+    [VERB_HELO] = {STATE_ANY_COMMAND, cmd_helo, false},		   /* 4.1.1.1 */
+    [VERB_EHLO] = {STATE_ANY_COMMAND, cmd_ehlo, false},		   /* 4.1.1.1 */
+    [VERB_MAIL] = {STATE_IDLE, cmd_mail, false},		   /* 4.1.1.2 */
+    [VERB_RCPT] = {STATE_MAIL | STATE_RCPT, cmd_rcpt, false},	   /* 4.1.1.3 */
+    [VERB_DATA] = {STATE_RCPT, cmd_data, true},			   /* 4.1.1.4 */
+    [VERB_RSET] = {STATE_ANY_COMMAND, cmd_rset, true},		   /* 4.1.1.5 */
+    [VERB_NOOP] = {STATE_ANY_COMMAND, cmd_noop, false},		   /* 4.1.1.9 */
+    [VERB_QUIT] = {STATE_ANY_COMMAND, cmd_quit, true},		   /* 4.1.1.10 */
+    [VERB_VRFY] = {STATE_ANY_COMMAND, cmd_vrfy, false},		   /* 4.1.1.6, 7.3 */
     [VERB_EXPN] = {STATE_ANY_COMMAND, cmd_not_implemented, false}, /* 7.3 */
-    [VERB_HELP] = {STATE_ANY_COMMAND, cmd_help, false},	    /* 4.1.1.8 */
-    [VERB_AUTH] = {STATE_ANY_COMMAND, cmd_auth, false},	    /* RFC 4954 4 */
+    [VERB_HELP] = {STATE_ANY_COMMAND, cmd_help, false},		   /* 4.1.1.8 */
+    [VERB_AUTH] = {STATE_ANY_COMMAND, cmd_auth, false},		   /* RFC 4954 4 */
     [VERB_STARTTLS] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
     [VERB_BDAT] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
     [VERB_LHLO] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
@@ -154,7 +154,8 @@ refused_octets(struct session *s, const struct command *c)
 {
 	if (c->bad_octets == 0)
 		return false;
-	session_reply(s, (c->bad_octets & (unsigned int)COMMAND_LF) ? REPLY_BARE_LF : REPLY_BAD_OCTET);
+	session_reply(
+	    s, (c->bad_octets & (unsigned int)COMMAND_LF) ? REPLY_BARE_LF : REPLY_BAD_OCTET);
 	return true;
 }
 

@@ -15,9 +15,9 @@
 #include "lib/mail/received.h"
 #include "session/session.h"
 
-#define BEGIN_DEADLINE_MS 60000
+#define BEGIN_DEADLINE_MS  60000
 #define COMMIT_DEADLINE_MS 120000
-#define CHUNK_FULL (IPC_CHUNK_MAX - 4) /* body_feed() may need 4 octets more than it was given */
+#define CHUNK_FULL	   (IPC_CHUNK_MAX - 4) /* body_feed() may need 4 octets more than it was given */
 
 static void data_start(struct session *s);
 
@@ -128,9 +128,9 @@ cmd_data(struct session *s, const struct command *c)
 static enum reply
 reply_of_outcome(enum ipc_outcome outcome)
 {
-	return outcome == IPC_FULL ? REPLY_DISK_FULL
-	    : outcome == IPC_DENIED ? REPLY_PAUSED
-				    : REPLY_QUEUE_DOWN;
+	return outcome == IPC_FULL     ? REPLY_DISK_FULL
+	       : outcome == IPC_DENIED ? REPLY_PAUSED
+				       : REPLY_QUEUE_DOWN;
 }
 
 static void
@@ -216,9 +216,8 @@ send_chunk(struct session *s)
 {
 	struct transaction *t = s->tx;
 	struct channel *queue = queue_of(s);
-	struct msg_mail_chunk m = {.req = t->req,
-	    .seq = t->seq + 1,
-	    .data = {buf_head(&t->chunk), t->chunk.len}};
+	struct msg_mail_chunk m = {
+	    .req = t->req, .seq = t->seq + 1, .data = {buf_head(&t->chunk), t->chunk.len}};
 
 	if (t->verdict != REPLY_NONE || t->chunk.len == 0)
 		return;
@@ -278,7 +277,8 @@ send_commit(struct session *s)
 	if (queue == NULL || received_format(&r, &trace) == -1)
 		goto out;
 	m.trace = (struct span){buf_head(&trace), trace.len};
-	ask_set_deadline(service_asks(service), t->req, service_now_ms(service) + COMMIT_DEADLINE_MS);
+	ask_set_deadline(
+	    service_asks(service), t->req, service_now_ms(service) + COMMIT_DEADLINE_MS);
 	rc = channel_send(queue, MSG_mail_commit, &m);
 out:
 	buf_free(&trace);

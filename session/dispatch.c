@@ -67,7 +67,8 @@ on_rcpt_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 	(void)fd;
 	if (s == NULL)
 		return;
-	if (msg->rcpt_verdict.code < 250 || (msg->rcpt_verdict.code > 250 && msg->rcpt_verdict.code < 400)) {
+	if (msg->rcpt_verdict.code < 250 ||
+	    (msg->rcpt_verdict.code > 250 && msg->rcpt_verdict.code < 400)) {
 		channel_reject(ch, "not a reply code for RCPT");
 		return;
 	}
@@ -100,8 +101,8 @@ on_mail_done(void *ctx, struct channel *ch, const union message *msg, int fd)
 	struct program *p = ctx;
 	enum ipc_outcome outcome = (enum ipc_outcome)msg->mail_done.outcome;
 	/* Bad news may come while the body is still on its way; good news only after it. */
-	struct session *s = waiting_session(p, ch, msg->req,
-	    outcome == IPC_OK ? STATE_COMMITTING : STATE_COMMITTING | STATE_DATA);
+	struct session *s = waiting_session(
+	    p, ch, msg->req, outcome == IPC_OK ? STATE_COMMITTING : STATE_COMMITTING | STATE_DATA);
 
 	(void)fd;
 	if (s == NULL)
@@ -132,10 +133,8 @@ void
 on_lookup_lost(void *owner, uint32_t req, enum ask_failure why)
 {
 	const struct reply_row *row = reply_row(REPLY_LOOKUP_DOWN);
-	struct msg_rcpt_verdict m = {.code = (uint16_t)row->code,
-	    .status = row->status,
-	    .text = row->text,
-	    .action = ""};
+	struct msg_rcpt_verdict m = {
+	    .code = (uint16_t)row->code, .status = row->status, .text = row->text, .action = ""};
 
 	(void)req;
 	(void)why;

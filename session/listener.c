@@ -70,8 +70,8 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 	for (i = 0; i < ACCEPT_ROUND; i++) {
 		struct addr peer = {.len = sizeof(peer.ss)};
 
-		fd = accept4(sock, (struct sockaddr *)&peer.ss, &peer.len,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(
+		    sock, (struct sockaddr *)&peer.ss, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1) {
 			/* Another process was faster, or the client gave up meanwhile. */
 			if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)

@@ -54,7 +54,7 @@ mail_unsupported(const struct session *s, const struct mail_args *a)
 	if (!s->extended && (a->has_size || a->body != BODY_KIND_NONE))
 		return true;
 	return a->smtputf8 || a->ret[0] != '\0' || a->envid[0] != '\0' || a->has_auth ||
-	    a->body == BODY_KIND_BINARYMIME;
+	       a->body == BODY_KIND_BINARYMIME;
 }
 
 static enum reply

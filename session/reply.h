@@ -7,6 +7,7 @@
  * (RFC 3463; "" where RFC 2034 4 wants none), text.  Those of lookup come with
  * their own code and text.
  */
+/* clang-format off */
 #define REPLIES(X)                                                                                 \
 	X(NONE, 0, "", "")                                                                         \
 	X(BYE, 221, "2.0.0", "Bye")                                                                \
@@ -47,6 +48,7 @@
 	X(TOO_BIG, 552, "5.3.4", "The message is too big")                                         \
 	X(LOOP, 554, "5.4.6", "Too many hops: this message is going in circles")                   \
 	X(UNSUPPORTED_PARAM, 555, "5.5.4", "Parameter not supported")
+/* clang-format on */
 
 #define REPLY_ENUM(name, code, status, text) REPLY_##name,
 enum reply { REPLIES(REPLY_ENUM) REPLY__MAX };

@@ -19,9 +19,9 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 
-#define COMMAND_MAX 2048       /* RFC 5321 4.5.3.1.4 asks for 512; extensions add to it */
-#define INPUT_MAX 65536	       /* octets read ahead of a client */
-#define OUTPUT_MAX 65536       /* octets of replies that a client does not read */
+#define COMMAND_MAX	   2048	 /* RFC 5321 4.5.3.1.4 asks for 512; extensions add to it */
+#define INPUT_MAX	   65536 /* octets read ahead of a client */
+#define OUTPUT_MAX	   65536 /* octets of replies that a client does not read */
 #define GOODBYE_TIMEOUT_MS 5000
 
 static void on_input(void *arg, struct io *io);
@@ -56,8 +56,8 @@ session_reply_text(struct session *s, int code, const char *status, const char *
 {
 	char line[512];
 
-	(void)snprintf(line, sizeof(line), "%d %s%s%s", code, status, status[0] == '\0' ? "" : " ",
-	    text);
+	(void)snprintf(
+	    line, sizeof(line), "%d %s%s%s", code, status, status[0] == '\0' ? "" : " ", text);
 	if (code >= 400 && code != 421)
 		s->errors++;
 	session_say(s, line);

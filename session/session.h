@@ -40,8 +40,8 @@ struct policy { /* what smtpd.conf said of a port when it was opened; outlives a
 	bool smtps, auth_required;
 };
 
-struct recipient { /* owned by its transaction */
-	char *address;	/* canonical */
+struct recipient {     /* owned by its transaction */
+	char *address; /* canonical */
 	char *action;
 	char *orcpt;
 	unsigned int notify;
@@ -56,8 +56,8 @@ struct transaction { /* from MAIL to its end; owned by its session */
 	/* from the first good recipient on */
 	enum { BEGUN_NOT, BEGUN_ASKED, BEGUN_ANSWERED } begun;
 	enum ipc_outcome outcome; /* of the answer */
-	uint32_t req;  /* names it to the queue */
-	bool taken;    /* the queue has it, and must be told when it is given up */
+	uint32_t req;		  /* names it to the queue */
+	bool taken;		  /* the queue has it, and must be told when it is given up */
 	uint64_t id;
 	struct body body;
 	struct header_scan headers;
@@ -115,7 +115,7 @@ void session_free(struct session *s); /* closes, and takes back what queue and l
 void session_reply(struct session *s, enum reply r);
 void session_reply_text(struct session *s, int code, const char *status, const char *text);
 void session_say(struct session *s, const char *line); /* a line of a reply, CRLF added */
-void session_quit(struct session *s, enum reply r); /* says it, and closes when it is sent */
+void session_quit(struct session *s, enum reply r);    /* says it, and closes when it is sent */
 void session_enter(struct session *s, enum state to);
 void session_continue(struct session *s); /* an answer came: on with the input */
 const char *program_hostname(const struct program *p);

@@ -17,7 +17,7 @@ enum state {
 	STATE_CLOSING = 0x100	  /* the last reply is on its way out */
 };
 #define STATE_ANY_COMMAND (STATE_NEW | STATE_IDLE | STATE_MAIL | STATE_RCPT)
-#define STATE_WAITING (STATE_ASKING | STATE_BEGINNING | STATE_COMMITTING | STATE_CLOSING)
+#define STATE_WAITING	  (STATE_ASKING | STATE_BEGINNING | STATE_COMMITTING | STATE_CLOSING)
 
 bool state_may_follow(enum state from, enum state to);
 const char *state_name(enum state s);

@@ -153,7 +153,8 @@ check_all(struct smtpd *d)
 	if (d->verbose)
 		print_effective(d);
 	if (k.problems > 0) {
-		(void)fprintf(stderr, "smtpd: %u problem%s\n", k.problems, k.problems == 1 ? "" : "s");
+		(void)fprintf(
+		    stderr, "smtpd: %u problem%s\n", k.problems, k.problems == 1 ? "" : "s");
 		return 1;
 	}
 	(void)fprintf(stderr, "smtpd: configuration OK\n");

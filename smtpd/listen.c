@@ -26,9 +26,9 @@
 #include "lib/base/time.h"
 #include "lib/net/addr.h"
 
-#define LISTENING_MAX 256
-#define BACKLOG 1024
-#define HOSTS_MAX 16
+#define LISTENING_MAX  256
+#define BACKLOG	       1024
+#define HOSTS_MAX      16
 #define PREDECESSOR_MS 2000 /* after the start */
 
 /* -- what a "listen on" means: one address, an interface's, or a name's -- */
@@ -163,7 +163,8 @@ log_listening(const struct listening *l)
 
 	if (getsockname(l->fd, (struct sockaddr *)&a.ss, &a.len) == -1)
 		return;
-	log_info("event=listening address=%s port=%u listener=%u", l->host, addr_port(&a), l->index);
+	log_info(
+	    "event=listening address=%s port=%u listener=%u", l->host, addr_port(&a), l->index);
 }
 
 static int
@@ -218,7 +219,8 @@ listen_open(struct smtpd *d)
 	for (i = 0; i < d->conf->nlisteners; i++) {
 		hosts_find(&hosts, &d->conf->listeners[i]);
 		if (hosts.n == 0 && strcmp(d->conf->listeners[i].host, "socket") != 0) {
-			log_warn("event=listen-failed host=%s error=\"no such address, interface or name\"",
+			log_warn("event=listen-failed host=%s error=\"no such address, interface "
+				 "or name\"",
 			    d->conf->listeners[i].host);
 			failed = -1;
 		}
@@ -251,7 +253,8 @@ static bool
 is_answered(const struct sockaddr_un *sun)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool answered = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN;
+	bool answered = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ||
+			errno == EAGAIN;
 
 	(void)close(fd);
 	return answered;

@@ -46,8 +46,8 @@ static const char usage_text[] =
 static void
 log_to_syslog(void *arg, enum log_level level, const char *line)
 {
-	static const int priority[] = {7 /* LOG_DEBUG */, 6 /* LOG_INFO */, 4 /* LOG_WARNING */,
-	    2 /* LOG_CRIT */};
+	static const int priority[] = {
+	    7 /* LOG_DEBUG */, 6 /* LOG_INFO */, 4 /* LOG_WARNING */, 2 /* LOG_CRIT */};
 
 	(void)arg;
 	syslog(priority[level], "%s", line);
@@ -171,7 +171,8 @@ start(struct smtpd *d)
 	d->started_ms = time_mono_ms();
 	d->generation = 1;
 	if (!d->privileged)
-		log_info("event=rootless note=\"same filters and Landlock rules, one account, no chroot\"");
+		log_info("event=rootless note=\"same filters and Landlock rules, one account, no "
+			 "chroot\"");
 	if (find_empty(d) == -1 || watch_signals(d) == -1 || listen_open_admin(d) == -1 ||
 	    listen_open(d) == -1)
 		return -1;
@@ -214,8 +215,7 @@ stop(struct smtpd *d)
 int
 main(int argc, char **argv)
 {
-	static struct smtpd d = {
-	    .conf_path = PATH_CONF, .libexec = PATH_LIBEXEC, .admin_fd = -1};
+	static struct smtpd d = {.conf_path = PATH_CONF, .libexec = PATH_LIBEXEC, .admin_fd = -1};
 	bool check = false;
 
 	log_set_name("smtpd");

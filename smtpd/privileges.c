@@ -46,8 +46,8 @@ bound_capabilities(uint64_t mask)
 	int cap;
 
 	for (cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if ((mask & UINT64_C(1) << cap) == 0 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1 &&
-		    errno != EINVAL)
+		if ((mask & UINT64_C(1) << cap) == 0 &&
+		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1 && errno != EINVAL)
 			return -1;
 	return 0;
 }

@@ -56,7 +56,7 @@ fact_line(struct facts *f, const char *key, const char *v)
 	else if (strcmp(key, "Seccomp_filters") == 0)
 		f->filters = (unsigned int)strtoul(v, NULL, 10);
 	else if (strcmp(key, "CapPrm") == 0 || strcmp(key, "CapEff") == 0 ||
-	    strcmp(key, "CapInh") == 0 || strcmp(key, "CapAmb") == 0)
+		 strcmp(key, "CapInh") == 0 || strcmp(key, "CapAmb") == 0)
 		f->caps |= strtoull(v, NULL, 16);
 	else if (strcmp(key, "VmRSS") == 0)
 		f->rss_bytes = strtoull(v, NULL, 10) * 1024;
@@ -109,7 +109,7 @@ fact_root(const struct child *c)
 		return false;
 	if (c->row->root == ROOT_MAILBOX) /* somebody's home; the real root it must not be */
 		return stat("/", &should) == 0 &&
-		    (is.st_ino != should.st_ino || is.st_dev != should.st_dev);
+		       (is.st_ino != should.st_ino || is.st_dev != should.st_dev);
 	if (stat(c->rights.root, &should) == -1)
 		return false;
 	return is.st_ino == should.st_ino && is.st_dev == should.st_dev;
@@ -136,7 +136,7 @@ static bool
 weak_ids(const struct child *c, const struct facts *f)
 {
 	return !all_equal(f->uid, c->uid) || !all_equal(f->gid, c->gid) ||
-	    (c->rights.privileged && f->groups != 0);
+	       (c->rights.privileged && f->groups != 0);
 }
 
 static bool
@@ -274,8 +274,9 @@ answer_self(const struct smtpd *d, struct channel *control, uint32_t req)
 	m.rss_bytes = f.rss_bytes;
 	(void)snprintf(declared, sizeof(declared), "uid=%u nnp=1 seccomp=none landlock=no",
 	    (unsigned int)geteuid());
-	(void)snprintf(actual, sizeof(actual), "uid=%u caps=%llx nnp=%u seccomp=none landlock=no fds=%zu",
-	    f.uid[1], (unsigned long long)f.caps, f.no_new_privs, fact_descriptors(getpid()));
+	(void)snprintf(actual, sizeof(actual),
+	    "uid=%u caps=%llx nnp=%u seccomp=none landlock=no fds=%zu", f.uid[1],
+	    (unsigned long long)f.caps, f.no_new_privs, fact_descriptors(getpid()));
 	if (f.no_new_privs != 1 || f.uid[1] != geteuid())
 		m.weaker = "account or no_new_privs";
 	(void)channel_send(control, MSG_procs_row, &m);

@@ -89,7 +89,7 @@ ports_changed(const struct child *c)
 	size_t n = slice_ports(c->smtpd, c->row->ports, ports, ROLE_PORTS_MAX);
 
 	return n != c->rights.nconnect_ports ||
-	    memcmp(ports, c->rights.connect_ports, n * sizeof(ports[0])) != 0;
+	       memcmp(ports, c->rights.connect_ports, n * sizeof(ports[0])) != 0;
 }
 
 static void
@@ -102,7 +102,8 @@ reload_child(struct child *c)
 		return;
 	}
 	if (slice_send(c) == -1)
-		log_warn("event=reload-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
+		log_warn(
+		    "event=reload-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
 	if (c->row->role == ROLE_SESSION)
 		listen_send(c->smtpd, c);
 }
@@ -112,7 +113,7 @@ static bool
 needs_restart(const struct conf *old, const struct conf *fresh)
 {
 	return strcmp(old->values.spool, fresh->values.spool) != 0 ||
-	    strcmp(old->values.socket, fresh->values.socket) != 0;
+	       strcmp(old->values.socket, fresh->values.socket) != 0;
 }
 
 void

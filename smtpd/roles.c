@@ -14,8 +14,8 @@
 
 #include "lib/conf/conf.h"
 
-#define MB (UINT64_C(1) << 20)
-#define GB (UINT64_C(1) << 30)
+#define MB	  (UINT64_C(1) << 20)
+#define GB	  (UINT64_C(1) << 30)
 #define UNLIMITED UINT64_MAX
 
 /* clang-format off */

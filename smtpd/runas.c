@@ -48,7 +48,8 @@ account_of_role(const struct smtpd *d, const struct role_row *row, struct accoun
 		return 0;
 	}
 	if ((pw = getpwnam(row->account)) == NULL) {
-		log_warn("event=no-such-account account=%s hint=\"see postern-architecture(7), ACCOUNTS\"",
+		log_warn("event=no-such-account account=%s hint=\"see postern-architecture(7), "
+			 "ACCOUNTS\"",
 		    row->account);
 		errno = ENOENT;
 		return -1;
@@ -162,12 +163,13 @@ check_account(const struct smtpd *d, struct agent_plan *p)
 	if (p->account.uid == 0 || p->account.gid == 0)
 		refuse(p, IPC_FAIL, "mail for root is not delivered; alias root to a person");
 	else if (!d->privileged && p->account.uid != geteuid())
-		refuse(p, IPC_RETRY, "the server was not started as root and can't deliver as this account");
+		refuse(p, IPC_RETRY,
+		    "the server was not started as root and can't deliver as this account");
 }
 
 static void
-plan_agent(const struct smtpd *d, const struct conf_action *action, const char *user,
-    struct agent_plan *p)
+plan_agent(
+    const struct smtpd *d, const struct conf_action *action, const char *user, struct agent_plan *p)
 {
 	*p = (struct agent_plan){.outcome = IPC_OK};
 	if (action == NULL || action->kind != CONF_ACTION_MAILDIR) {
@@ -175,8 +177,9 @@ plan_agent(const struct smtpd *d, const struct conf_action *action, const char *
 		return;
 	}
 	p->outcome = action->userbase != NULL
-	    ? userbase_find(conf_table_find(d->conf, action->userbase), user, &p->account)
-	    : account_find(user, &p->account);
+			 ? userbase_find(
+			       conf_table_find(d->conf, action->userbase), user, &p->account)
+			 : account_find(user, &p->account);
 	if (p->outcome == IPC_OK)
 		check_account(d, p);
 	else if (p->outcome == IPC_GONE)
@@ -193,8 +196,8 @@ open_base(const struct conf_action *action, const struct account *account)
 
 	if (mailbox_split(action->target, base, sizeof(base), rest, sizeof(rest)) == -1)
 		return -1;
-	return open(strcmp(base, "~") == 0 ? account->home : base,
-	    O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return open(
+	    strcmp(base, "~") == 0 ? account->home : base, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static size_t

@@ -43,7 +43,8 @@ send_file(struct child *c, enum ipc_file kind, const char *name, const char *pat
 		(void)channel_send_fd(c->ch, MSG_file, &m, fd);
 		return;
 	}
-	logline_start(&l, kind == IPC_FILE_TABLE ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "file-not-read");
+	logline_start(
+	    &l, kind == IPC_FILE_TABLE ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "file-not-read");
 	logline_str(&l, "path", path);
 	logline_str(&l, "for", child_name(c));
 	logline_str(&l, "error", strerror(errno));

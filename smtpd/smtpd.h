@@ -42,13 +42,14 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	struct channel *ch;
 	uid_t uid;
 	gid_t gid;
-	struct role_rights rights; /* as declared to it */
+	struct role_rights rights;  /* as declared to it */
 	struct msg_entered entered; /* as it reported */
 	bool has_entered, draining;
 	char lost[IPC_NAME_MAX + 1];
 	int listener_fd; /* seccomp notifications, -1: none */
 	struct event *listener;
-	struct event *timer; /* while it lives: the time to enter its role; else: to start it again */
+	struct event
+	    *timer; /* while it lives: the time to enter its role; else: to start it again */
 	int64_t started_ms;
 	uint32_t restarts, fast_deaths;
 	char user[IPC_WORD_MAX + 1]; /* agents: for whom */
@@ -83,9 +84,10 @@ struct smtpd {
 
 /* spawn.c */
 int child_start(struct child *c) WARN_UNUSED;
-struct child *child_create(struct smtpd *d, const struct role_row *row, uint32_t instance) WARN_UNUSED;
+struct child *
+child_create(struct smtpd *d, const struct role_row *row, uint32_t instance) WARN_UNUSED;
 int child_start_agent(struct child *c) WARN_UNUSED; /* uid and gid are set; sends its rights */
-void child_condemn(struct child *c);		    /* it is of no use: kill it, supervise.c reaps */
+void child_condemn(struct child *c); /* it is of no use: kill it, supervise.c reaps */
 void child_free(struct child *c);
 int children_start(struct smtpd *d) WARN_UNUSED;
 const char *child_name(const struct child *c); /* "session/0", until the next call */
@@ -96,14 +98,16 @@ void supervise_drain(struct smtpd *d);
 void supervise_expect_entry(struct child *c); /* within seconds, or it is killed */
 void supervise_expect_end(struct child *c);   /* the same: it closed its channel to us */
 void supervise_listen_for_violations(struct child *c, int fd);
-void supervise_restart(struct child *c, const char *why); /* gently: drains it, then starts it anew */
+void
+supervise_restart(struct child *c, const char *why); /* gently: drains it, then starts it anew */
 
 /* slice.c */
 int slice_send(struct child *c) WARN_UNUSED;
 size_t slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max);
 
 /* listen.c */
-int listen_open(struct smtpd *d) WARN_UNUSED; /* what smtpd.conf asks for; keeps what is open already */
+int
+listen_open(struct smtpd *d) WARN_UNUSED; /* what smtpd.conf asks for; keeps what is open already */
 int listen_open_admin(struct smtpd *d) WARN_UNUSED;
 void listen_send(struct smtpd *d, struct child *c);
 void listen_close(struct smtpd *d);
@@ -118,7 +122,8 @@ struct account {
 	gid_t gid;
 	char home[PATH_MAX];
 };
-int account_of_role(const struct smtpd *d, const struct role_row *row, struct account *out) WARN_UNUSED;
+int
+account_of_role(const struct smtpd *d, const struct role_row *row, struct account *out) WARN_UNUSED;
 /* IPC_OK, IPC_GONE (no such account), IPC_RETRY. */
 enum ipc_outcome account_find(const char *name, struct account *out);
 void runas_start(struct child *delivery, const struct msg_agent_start *m);

@@ -26,7 +26,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 
-#define CHILD_FD 3
+#define CHILD_FD       3
 #define LANDLOCK_FLOOR 0 /* any kernel; what is lost is shown */
 
 const char *
@@ -134,8 +134,8 @@ declare_rights(struct child *c)
 	    .dir_fd = -1,
 	    .limits = row->limits,
 	    .landlock_floor = LANDLOCK_FLOOR};
-	c->rights.nconnect_ports =
-	    slice_ports(c->smtpd, row->ports, c->rights.connect_ports, ROLE_PORTS_MAX);
+	c->rights.nconnect_ports = slice_ports(
+	    c->smtpd, row->ports, c->rights.connect_ports, ROLE_PORTS_MAX);
 }
 
 static uint32_t
@@ -212,7 +212,8 @@ make_spool(const struct child *c)
 	if (lstat(path, &st) == -1)
 		return -1;
 	if (!S_ISDIR(st.st_mode) || st.st_uid != c->uid || (st.st_mode & 077) != 0) {
-		log_warn("event=spool-directory path=\"%s\" error=\"must belong to uid %u, mode 0700\"",
+		log_warn(
+		    "event=spool-directory path=\"%s\" error=\"must belong to uid %u, mode 0700\"",
 		    path, (unsigned int)c->uid);
 		errno = EPERM;
 		return -1;
@@ -244,7 +245,8 @@ link_pair(struct child *a, struct child *b)
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
-		log_warn("event=link-failed between=%s error=\"%s\"", child_name(a), strerror(errno));
+		log_warn(
+		    "event=link-failed between=%s error=\"%s\"", child_name(a), strerror(errno));
 		return;
 	}
 	link_send(a, b, pair[0]);

@@ -21,14 +21,14 @@
 #include "lib/base/time.h"
 #include "lib/role/watch.h"
 
-#define FAST_DEATH_MS 1000 /* living less than this counts towards the back-off */
+#define FAST_DEATH_MS  1000 /* living less than this counts towards the back-off */
 #define FIRST_DELAY_MS 50
-#define DELAY_MAX_MS 1500     /* serving again within two seconds */
-#define GOODBYE_MS 3000	      /* from hanging up on us to the end of the process */
-#define PATIENCE 20	      /* fast deaths in a row, before it is left alone for longer */
-#define LONG_DELAY_MS 30000
-#define ENTRY_MS 15000 /* for a child to enter its role */
-#define DRAIN_MS 10000
+#define DELAY_MAX_MS   1500 /* serving again within two seconds */
+#define GOODBYE_MS     3000 /* from hanging up on us to the end of the process */
+#define PATIENCE       20   /* fast deaths in a row, before it is left alone for longer */
+#define LONG_DELAY_MS  30000
+#define ENTRY_MS       15000 /* for a child to enter its role */
+#define DRAIN_MS       10000
 
 /* Who goes first: nobody may need a process that is gone already. */
 static const enum role drain_order[][3] = {
@@ -86,7 +86,7 @@ log_death(const struct child *c, int status)
 
 	logline_start(&l,
 	    wanted && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? LOG_LEVEL_DEBUG
-								     : LOG_LEVEL_WARN,
+								    : LOG_LEVEL_WARN,
 	    "process-ended");
 	logline_str(&l, "process", child_name(c));
 	logline_u64(&l, "pid", (uint64_t)c->pid);
@@ -187,7 +187,7 @@ child_died(struct child *c, int status)
 {
 	struct smtpd *d = c->smtpd;
 	bool hopeless = !c->has_entered && c->restarts == 0 && d->generation == 1 &&
-	    WIFEXITED(status) && !c->row->on_demand;
+			WIFEXITED(status) && !c->row->on_demand;
 
 	/* What it wrote last, its log lines among it, is still in the socket. */
 	if (c->ch != NULL)
@@ -299,7 +299,8 @@ on_drain_timeout(evutil_socket_t sock, short what, void *arg)
 	(void)what;
 	TAILQ_FOREACH (c, &d->children, entry)
 		if (c->pid > 0) {
-			log_warn("event=killed process=%s why=\"did not end in time\"", child_name(c));
+			log_warn(
+			    "event=killed process=%s why=\"did not end in time\"", child_name(c));
 			(void)kill(c->pid, SIGKILL);
 		}
 }

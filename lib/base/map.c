@@ -121,7 +121,7 @@ map_slot(const struct map *m, const void *key, size_t len, uint64_t hash)
 	struct entry **e = &m->buckets[hash & (m->nbuckets - 1)];
 
 	while (*e != NULL &&
-	    ((*e)->hash != hash || (*e)->len != len || memcmp((*e)->key, key, len) != 0))
+	       ((*e)->hash != hash || (*e)->len != len || memcmp((*e)->key, key, len) != 0))
 		e = &(*e)->next;
 	return e;
 }

@@ -66,8 +66,7 @@ asks_free(struct asks *a)
 }
 
 uint32_t
-ask_begin(
-    struct asks *a, struct channel *ch, int64_t deadline_ms, ask_failed failed, void *owner)
+ask_begin(struct asks *a, struct channel *ch, int64_t deadline_ms, ask_failed failed, void *owner)
 {
 	struct ask *q;
 

@@ -32,7 +32,7 @@ void *ask_owner(const struct asks *a, const struct channel *ch, uint32_t req);
 void ask_set_deadline(struct asks *a, uint32_t req, int64_t deadline_ms);
 void ask_end(struct asks *a, uint32_t req); /* also cancels; 0 and unknown ids are fine */
 
-void asks_tick(struct asks *a, int64_t now_ms);		      /* ends what is past its deadline */
+void asks_tick(struct asks *a, int64_t now_ms); /* ends what is past its deadline */
 void asks_channel_lost(struct asks *a, const struct channel *ch); /* ends what was asked of it */
 size_t asks_count(const struct asks *a);
 

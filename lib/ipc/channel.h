@@ -33,12 +33,12 @@ struct channel_rules {
 };
 
 #define CHANNEL_HIGH (512U << 10) /* octets waiting at which a sender should pause */
-#define CHANNEL_LOW (128U << 10)
-#define CHANNEL_MAX (16U << 20) /* a peer that lets this much pile up is dead to us */
+#define CHANNEL_LOW  (128U << 10)
+#define CHANNEL_MAX  (16U << 20) /* a peer that lets this much pile up is dead to us */
 
 /* Takes fd over.  NULL with errno; fd is then still the caller's. */
-struct channel *channel_create(struct event_base *base, int fd, enum role peer,
-    uint32_t instance, const struct channel_rules *rules) WARN_UNUSED;
+struct channel *channel_create(struct event_base *base, int fd, enum role peer, uint32_t instance,
+    const struct channel_rules *rules) WARN_UNUSED;
 void channel_set_context(struct channel *ch, void *ctx); /* first argument of every callback */
 void *channel_context(const struct channel *ch);
 void channel_set_tag(struct channel *ch, void *tag); /* whatever its owner wants to find again */
@@ -55,8 +55,7 @@ uint32_t channel_instance(const struct channel *ch);
  * A caller that will hear of the peer's death by on_close may ignore that with (void).
  */
 int channel_send(struct channel *ch, enum message_type type, const void *msg);
-int channel_send_fd(
-    struct channel *ch, enum message_type type, const void *msg, int fd);
+int channel_send_fd(struct channel *ch, enum message_type type, const void *msg, int fd);
 void channel_flush(struct channel *ch);
 size_t channel_pending_bytes(const struct channel *ch);
 /* Stops and resumes reading: back-pressure towards the peer. */

@@ -24,20 +24,20 @@ struct row {
 };
 
 #define FIELD_ROW(kind, field, bound) {KIND_##kind, #field, (uint64_t)(bound)},
-#define FIELDS_OF(name, fd, what, routes, fields)                                                  \
+#define FIELDS_OF(name, fd, what, routes, fields) \
 	static const struct message_field fields_##name[] = {fields{KIND_U8, NULL, 0}};
 MESSAGES(FIELDS_OF, FIELD_ROW, MSG_IGNORE2)
 
 #define ROUTE_ROW(from, to) {ROLE_##from, ROLE_##to},
-#define ROUTES_OF(name, fd, what, routes, fields)                                                  \
+#define ROUTES_OF(name, fd, what, routes, fields) \
 	static const struct route routes_##name[] = {routes};
 MESSAGES(ROUTES_OF, MSG_IGNORE3, ROUTE_ROW)
 
-#define WANTS_FD true
+#define WANTS_FD   true
 #define WANTS_NOFD false
 #define TABLE_ROW(name, fd, what, routes, fields)                                                  \
-	[MSG_##name] = {#name, what, WANTS_##fd, NITEMS(fields_##name) - 1,                        \
-	    NITEMS(routes_##name), fields_##name, routes_##name},
+	[MSG_##name] = {#name, what, WANTS_##fd, NITEMS(fields_##name) - 1, NITEMS(routes_##name), \
+	    fields_##name, routes_##name},
 static const struct row table[MSG__MAX] = {MESSAGES(TABLE_ROW, MSG_IGNORE3, MSG_IGNORE2)};
 
 #define ROLE_WORD(role, word, program) [ROLE_##role] = word,

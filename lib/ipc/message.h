@@ -28,20 +28,20 @@ enum message_type { MESSAGES(MSG_ENUM, MSG_IGNORE3, MSG_IGNORE2) MSG__MAX };
 #undef MSG_ENUM
 
 /* Each field has a slot of 16 octets, so that the codec needs no offsets. */
-#define MSG_SLOT 16
-#define MSG_CTYPE_U8 uint8_t
-#define MSG_CTYPE_U16 uint16_t
-#define MSG_CTYPE_U32 uint32_t
-#define MSG_CTYPE_U64 uint64_t
-#define MSG_CTYPE_I64 int64_t
-#define MSG_CTYPE_BOOL bool
-#define MSG_CTYPE_STR const char *
-#define MSG_CTYPE_BYTES struct span
+#define MSG_SLOT		       16
+#define MSG_CTYPE_U8		       uint8_t
+#define MSG_CTYPE_U16		       uint16_t
+#define MSG_CTYPE_U32		       uint32_t
+#define MSG_CTYPE_U64		       uint64_t
+#define MSG_CTYPE_I64		       int64_t
+#define MSG_CTYPE_BOOL		       bool
+#define MSG_CTYPE_STR		       const char *
+#define MSG_CTYPE_BYTES		       struct span
 #define MSG_MEMBER(kind, field, bound) alignas(MSG_SLOT) MSG_CTYPE_##kind field;
-#define MSG_STRUCT(name, fd, what, routes, fields)                                                 \
-	struct msg_##name {                                                                        \
-		uint32_t req;                                                                      \
-		fields                                                                             \
+#define MSG_STRUCT(name, fd, what, routes, fields) \
+	struct msg_##name {                        \
+		uint32_t req;                      \
+		fields                             \
 	};
 MESSAGES(MSG_STRUCT, MSG_MEMBER, MSG_IGNORE2)
 #undef MSG_STRUCT
@@ -54,7 +54,7 @@ union message {
 #undef MSG_UNION
 
 #define MSG_HEADER_SIZE 12
-#define MSG_FRAME_MAX (IPC_CHUNK_MAX + 4096)
+#define MSG_FRAME_MAX	(IPC_CHUNK_MAX + 4096)
 
 struct message_header {
 	uint32_t length;
@@ -82,7 +82,16 @@ int message_decode(
     const struct message_header *h, const uint8_t *frame, union message *out) WARN_UNUSED;
 
 /* The fields, for the manual page and the tests. */
-enum message_kind { KIND_U8, KIND_U16, KIND_U32, KIND_U64, KIND_I64, KIND_BOOL, KIND_STR, KIND_BYTES };
+enum message_kind {
+	KIND_U8,
+	KIND_U16,
+	KIND_U32,
+	KIND_U64,
+	KIND_I64,
+	KIND_BOOL,
+	KIND_STR,
+	KIND_BYTES
+};
 struct message_field {
 	enum message_kind kind;
 	const char *name;

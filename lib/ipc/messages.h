@@ -25,6 +25,8 @@
  */
 #include "lib/base/buf.h"
 
+/* clang-format off */
+
 /*        role      word in logs, the program */
 #define ROLES(X)                                                                                   \
 	X(PARENT, "parent", "smtpd")                                                               \
@@ -262,5 +264,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	MESSAGES_AGENT(M, F, R)                                                                    \
 	MESSAGES_ADMIN(M, F, R)                                                                    \
 	MESSAGES_TEST(M, F, R)
+
+/* clang-format on */
 
 #endif

@@ -101,8 +101,8 @@ addr_literal(const struct addr *a, char dst[ADDR_TEXT_MAX])
 	addr_format(a, text);
 	if ((percent = strchr(text, '%')) != NULL)
 		*percent = '\0'; /* a scope means nothing to anybody else */
-	(void)snprintf(dst, ADDR_TEXT_MAX, "[%s%.50s]", strchr(text, ':') != NULL ? "IPv6:" : "",
-	    text);
+	(void)snprintf(
+	    dst, ADDR_TEXT_MAX, "[%s%.50s]", strchr(text, ':') != NULL ? "IPv6:" : "", text);
 }
 
 uint16_t

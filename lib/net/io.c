@@ -18,8 +18,8 @@
 #include "lib/net/io_private.h"
 
 #define IO_READ_SIZE 16384
-#define IO_LIMIT (64U << 10)
-#define IO_KEEP 1024 /* an empty buffer up to this size stays allocated */
+#define IO_LIMIT     (64U << 10)
+#define IO_KEEP	     1024 /* an empty buffer up to this size stays allocated */
 
 struct io { /* owned by a session, or a client connection */
 	int fd;
@@ -81,8 +81,7 @@ io_want(struct io *io)
 	if (io->connecting)
 		io_arm(io, false, true);
 	else if (!io->handshaking)
-		io_arm(io, !io->paused && io->in.len < io->in.max,
-		    io->out.len > 0 && !io->corked);
+		io_arm(io, !io->paused && io->in.len<io->in.max, io->out.len> 0 && !io->corked);
 }
 
 static void
@@ -221,7 +220,10 @@ io_receive(struct io *io)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
-		io_finish(io, n == 0 ? IO_CLOSED : io->tls != NULL ? IO_TLS_FAILED : IO_ERROR,
+		io_finish(io,
+		    n == 0	      ? IO_CLOSED
+		    : io->tls != NULL ? IO_TLS_FAILED
+				      : IO_ERROR,
 		    n == 0 ? 0 : errno);
 		return false;
 	}

@@ -23,24 +23,25 @@ struct tls;
 struct io;
 
 enum io_end {
-	IO_CLOSED,	/* the peer closed its side */
-	IO_ERROR,	/* errno of the socket, see io_error() */
-	IO_TIMEOUT,	/* the deadline of io_set_timeout() passed */
-	IO_TLS_FAILED	/* the handshake, or a record later */
+	IO_CLOSED,    /* the peer closed its side */
+	IO_ERROR,     /* errno of the socket, see io_error() */
+	IO_TIMEOUT,   /* the deadline of io_set_timeout() passed */
+	IO_TLS_FAILED /* the handshake, or a record later */
 };
 
 struct io_callbacks {
-	void (*on_input)(void *arg, struct io *io);	/* there is more in io_input() */
-	void (*on_drained)(void *arg, struct io *io);	/* the output buffer ran empty; may be NULL */
-	void (*on_ready)(void *arg, struct io *io);	/* connected, or TLS is up; may be NULL */
+	void (*on_input)(void *arg, struct io *io);   /* there is more in io_input() */
+	void (*on_drained)(void *arg, struct io *io); /* the output buffer ran empty; may be NULL */
+	void (*on_ready)(void *arg, struct io *io);   /* connected, or TLS is up; may be NULL */
 	void (*on_end)(void *arg, struct io *io, enum io_end why);
 };
 
 /* Takes fd over (connected or connecting).  NULL with errno; fd stays the caller's then. */
-struct io *io_create(struct event_base *base, int fd, const struct io_callbacks *callbacks,
-    void *arg) WARN_UNUSED;
+struct io *io_create(
+    struct event_base *base, int fd, const struct io_callbacks *callbacks, void *arg) WARN_UNUSED;
 void io_free(struct io *io); /* closes; what was not written is lost */
-void io_set_limits(struct io *io, size_t input_max, size_t output_max); /* octets; 64 KiB each at first */
+void io_set_limits(
+    struct io *io, size_t input_max, size_t output_max); /* octets; 64 KiB each at first */
 
 /* A socket that is still connecting: on_ready when it is connected, on_end when not. */
 void io_wait_connected(struct io *io);

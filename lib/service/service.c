@@ -23,7 +23,7 @@
 #include "lib/service/service_private.h"
 
 #define PARENT_FD 3
-#define ASKS_MAX 65536
+#define ASKS_MAX  65536
 #define FLUSH_MAX (ROLE__MAX * IPC_INSTANCES_MAX)
 
 static void
@@ -167,128 +167,6 @@ on_link(void *ctx, struct channel *parent, const union message *msg, int fd)
 		s->program->on_link(ctx, ch);
 }
 
-/* -- entering -- */
-
-static void
-on_enter(void *ctx, struct channel *parent, const union message *msg, int fd)
-{
-	struct service *s = channel_tag(parent);
-	const struct msg_enter *m = &msg->enter;
-	size_t i;
-
-	(void)ctx;
-	(void)fd;
-	if (m->role != s->program->role || m->connect_ports.len % 2 != 0 ||
-	    m->connect_ports.len / 2 > ROLE_PORTS_MAX)
-		fatal("event=wrong-role got=%s", role_word((enum role)m->role));
-	s->instance = m->instance;
-	s->siblings = m->siblings > 0 ? m->siblings : 1;
-	free(s->root);
-	if ((s->root = strdup(m->root)) == NULL)
-		fatal("event=no-memory");
-	s->rights = (struct role_rights){.name = role_word(s->program->role),
-	    .rights = m->rights,
-	    .privileged = m->privileged,
-	    .uid = m->uid,
-	    .gid = m->gid,
-	    .root = m->root[0] == '\0' ? NULL : s->root,
-	    .dir_fd = -1,
-	    .limits = {m->descriptors, m->address_space, m->file_bytes, m->processes},
-	    .nconnect_ports = m->connect_ports.len / 2,
-	    .landlock_floor = m->landlock_floor};
-	for (i = 0; i < s->rights.nconnect_ports; i++)
-		s->rights.connect_ports[i] = (uint16_t)(m->connect_ports.data[2 * i] |
-		    m->connect_ports.data[2 * i + 1] << 8);
-	log_set_verbose(m->verbose);
-}
-
-static void
-on_conf_text(void *ctx, struct channel *parent, const union message *msg, int fd)
-{
-	struct service *s = channel_tag(parent);
-
-	(void)ctx;
-	(void)fd;
-	if (buf_append(&s->conf_text, msg->conf_text.text.data, msg->conf_text.text.len) == -1)
-		fatal("event=configuration-too-long");
-}
-
-static void
-on_conf_end(void *ctx, struct channel *parent, const union message *msg, int fd)
-{
-	struct service *s = channel_tag(parent);
-	struct conf_errors errors;
-	struct conf *conf, *old = s->conf;
-
-	(void)fd;
-	conf = conf_parse_text("slice", (const char *)buf_head(&s->conf_text), s->conf_text.len, &errors);
-	if (conf == NULL)
-		fatal("event=configuration-refused error=\"%s\"",
-		    errors.n > 0 ? errors.list[0].text : "?");
-	conf_errors_free(&errors);
-	buf_free(&s->conf_text);
-	s->conf = conf;
-	if (s->program->configure != NULL)
-		s->program->configure(ctx, conf);
-	conf_free(old);
-	if (msg->conf_end.generation > 1)
-		log_debug("event=reloaded generation=%u", msg->conf_end.generation);
-}
-
-static void
-on_file(void *ctx, struct channel *parent, const union message *msg, int fd)
-{
-	struct service *s = channel_tag(parent);
-
-	if (s->program->on_file != NULL)
-		s->program->on_file(ctx, (enum ipc_file)msg->file.kind, msg->file.name, fd);
-	else
-		(void)close(fd);
-}
-
-static void
-report_entered(struct service *s, const struct role_entered *got)
-{
-	struct msg_entered m = {.landlock_abi = (uint8_t)got->landlock_abi,
-	    .landlock_denies = got->landlock_denies,
-	    .privileges_gone = got->privileges_gone,
-	    .nsyscalls = got->nsyscalls,
-	    .lost = got->lost == NULL ? "" : got->lost};
-	struct msg_seccomp_listener listener = {0};
-
-	if (got->notify_fd != -1 &&
-	    channel_send_fd(s->parent, MSG_seccomp_listener, &listener, got->notify_fd) == -1)
-		fatal("event=listener-not-passed");
-	if (channel_send(s->parent, MSG_entered, &m) == -1)
-		fatal("event=report-failed");
-	/* At once: a forbidden call waits for a parent that can see it. */
-	channel_flush(s->parent);
-}
-
-static void
-on_lock(void *ctx, struct channel *parent, const union message *msg, int fd)
-{
-	struct service *s = channel_tag(parent);
-	struct role_entered got;
-
-	(void)msg;
-	(void)fd;
-	if (s->begun)
-		return;
-	if (s->program->prepare != NULL && s->program->prepare(ctx) == -1)
-		fatal("event=prepare-failed error=\"%s\"", strerror(errno));
-	s->rights.open_dir = s->program->open_dir;
-	s->rights.open_dir_arg = ctx;
-	if (role_enter(&s->rights, &got) == -1)
-		fatal("event=role-not-entered error=\"%s\"", strerror(errno));
-	report_entered(s, &got);
-	s->now_ms = time_mono_ms();
-	s->now_s = time_wall_s();
-	if (s->program->begin != NULL && s->program->begin(ctx) == -1)
-		fatal("event=begin-failed error=\"%s\"", strerror(errno));
-	s->begun = true;
-}
-
 static void
 on_drain(void *ctx, struct channel *parent, const union message *msg, int fd)
 {
@@ -327,11 +205,11 @@ on_stats(void *ctx, struct channel *ch, const union message *msg, int fd)
 }
 
 static const channel_handler own_handlers[MSG__MAX] = {
-    [MSG_enter] = on_enter,
-    [MSG_conf_text] = on_conf_text,
-    [MSG_conf_end] = on_conf_end,
-    [MSG_file] = on_file,
-    [MSG_lock] = on_lock,
+    [MSG_enter] = service_on_enter,
+    [MSG_conf_text] = service_on_conf_text,
+    [MSG_conf_end] = service_on_conf_end,
+    [MSG_file] = service_on_file,
+    [MSG_lock] = service_on_lock,
     [MSG_link] = on_link,
     [MSG_drain] = on_drain,
     [MSG_stats] = on_stats,
@@ -351,9 +229,8 @@ gather_handlers(struct service *s)
 	unsigned int type;
 
 	for (type = 0; type < MSG__MAX; type++) {
-		s->handlers[type] = s->program->handlers[type] != NULL
-		    ? s->program->handlers[type]
-		    : own_handlers[type];
+		s->handlers[type] = s->program->handlers[type] != NULL ? s->program->handlers[type]
+								       : own_handlers[type];
 		for (from = 0; from < ROLE__MAX; from++)
 			if (from != ROLE_AGENT && from != ROLE_ADMIN &&
 			    message_allowed((enum message_type)type, from, self) &&
@@ -392,8 +269,8 @@ base_create(void)
 	if (config == NULL)
 		return NULL;
 	/* One epoll_ctl() for what a turn changed, and no look at the environment. */
-	(void)event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV |
-		EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	(void)event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_NOLOCK |
+						EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	return base;

@@ -40,8 +40,8 @@ struct service_program {
 	void (*on_tick)(void *ctx); /* once a second */
 	void (*on_drain)(void *ctx, int64_t deadline_ms);
 	/* Calls row once a counter, for `smtpctl show stats`. */
-	void (*counters)(void *ctx, void (*row)(void *arg, const char *name, uint64_t value),
-	    void *arg);
+	void (*counters)(
+	    void *ctx, void (*row)(void *arg, const char *name, uint64_t value), void *arg);
 	/*
 	 * RIGHT_MAILBOX: opens the one directory it may work in, as its account
 	 * and before Landlock; -1 with errno.  NULL: the role's root directory.
@@ -57,7 +57,7 @@ struct asks *service_asks(const struct service *s);
 int64_t service_now_ms(const struct service *s); /* monotonic, of this turn of the loop */
 int64_t service_now_s(const struct service *s);	 /* wall clock, of this turn */
 uint32_t service_instance(const struct service *s);
-uint32_t service_siblings(const struct service *s); /* processes of this role, this one included */
+uint32_t service_siblings(const struct service *s);  /* processes of this role, this one included */
 bool service_is_privileged(const struct service *s); /* the server was started as root */
 bool service_is_draining(const struct service *s);
 /* The channel to a role (instance 0 for the one there is); NULL while it is down. */

@@ -37,6 +37,13 @@ struct stats_answer {
 	uint32_t req;
 };
 
+/* entry.c: handlers of what comes before the sandbox, and of the way in */
+void service_on_enter(void *ctx, struct channel *parent, const union message *msg, int fd);
+void service_on_conf_text(void *ctx, struct channel *parent, const union message *msg, int fd);
+void service_on_conf_end(void *ctx, struct channel *parent, const union message *msg, int fd);
+void service_on_file(void *ctx, struct channel *parent, const union message *msg, int fd);
+void service_on_lock(void *ctx, struct channel *parent, const union message *msg, int fd);
+
 #ifdef TEST_HOOKS
 void service_on_probe(void *ctx, struct channel *parent, const union message *msg, int fd);
 #endif

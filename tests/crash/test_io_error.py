@@ -13,22 +13,23 @@ import pytest
 from load import Book, Clients, QUICK_RETRY, Reckoning, Refused, accepts, counters, drain
 from postern import wait_for
 
-# Which sync fails: the n-th; or the first, and those with which the store is opened again.
-WHICH = [str(n) for n in range(1, 11)] + ["1..2", "1..3"]
+# Which syncs fail: the n-th of files; the first two, so that the store can't be opened again at once; the directory's too.
+WHICH = [("fdatasync", str(n)) for n in range(1, 9)] + [("fdatasync", "1..2"), ("fdatasync,fsync", "1")]
 
 
 class Strace:
     """Attached to the queue process while in the context; .lines() is what it saw."""
 
-    def __init__(self, server, when, out):
-        self.pid, self.when, self.out = server.pids()["queue/0"], when, out
+    def __init__(self, server, calls, when, out):
+        self.pid, self.out = server.pids()["queue/0"], out
+        self.inject = f"inject={calls}:error=EIO:syscall=getpid:when={when}"
 
     def __enter__(self):
         if not shutil.which("strace"):
             pytest.skip("no strace here")
         self.process = subprocess.Popen(
             ["strace", "-p", str(self.pid), "-o", self.out, "-e", "trace=fdatasync,fsync,openat,close",
-             "-e", f"inject=fdatasync,fsync:error=EIO:syscall=getpid:when={self.when}"],
+             "-e", self.inject],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         said = self.process.stderr.readline()
         if "attached" not in said:
@@ -71,9 +72,9 @@ def test_some_sync_fails(make_server, tmp_path):
     pid = server.pids()["queue/0"]
     with Clients(server, book, n=3, sizes=(200, 4000, 70_000)):
         wait_for(lambda: book.promised, "mail is taken")
-        for which in WHICH:
-            with Strace(server, which, str(tmp_path / f"trace{which}")) as trace:
-                wait_for(trace.injected, f"sync number {which}")
+        for calls, when in WHICH:
+            with Strace(server, calls, when, str(tmp_path / f"{calls}:{when}")) as trace:
+                wait_for(trace.injected, f"{calls} number {when}")
                 book.kill()     # a verdict may be forgotten: a second copy is allowed
                 before = len(book.promised)
                 wait_for(lambda: len(book.promised) > before, "mail is taken again")
@@ -89,7 +90,7 @@ def test_every_sync_fails(server, tmp_path):
     """Nothing is answered 250 while the disk is broken; nothing is needed when it is whole again."""
     accepts(server)
     drain(server)
-    with Strace(server, "1+", str(tmp_path / "trace")) as trace:
+    with Strace(server, "fdatasync,fsync", "1+", str(tmp_path / "trace")) as trace:
         for _ in range(5):
             with pytest.raises(Refused) as refused:
                 accepts(server)

@@ -105,7 +105,7 @@ class Clients:
                 # The server is being killed: a lost connection is what we came for.
                 with contextlib.suppress(OSError, EOFError, Refused, IndexError):
                     self._connection(rng)
-                self.stopping.wait(0.005)
+                self.stopping.wait(0.02)
         except Exception as e:      # a broken test must not look like a quiet client
             self.errors.append(repr(e))
 
@@ -120,8 +120,7 @@ class Clients:
                 if rng.random() < 0.1:
                     self._broken_off(c, rng)
                     return
-                with contextlib.suppress(Refused):
-                    self._message(c, rng)
+                self._message(c, rng)
 
     def _expect(self, reply, code):
         if reply[0] != code:

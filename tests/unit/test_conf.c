@@ -284,7 +284,7 @@ static const struct {
     {"hostname (a)", "1:10: stray '('"},
     {"hostname a\\b", "1:11: stray '\\'"},
     {"hostname a.b\r\n", "1:13: carriage return: lines end in a newline alone"},
-    {"\x01", "1:1: control byte"},
+    {"\x01\n\x02", "1:1: control byte"},
     {"hostname $x", "1:10: undefined macro 'x'"},
     {"abc = b\nhostname $acb", "2:10: undefined macro 'acb', did you mean 'abc'?"},
     {"a-b = c", "1:1: 'a-b' can't be the name of a macro"},
