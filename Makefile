@@ -192,6 +192,7 @@ bench:
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/postern
 	install -m 755 $(BUILD)/bin/smtpd $(BUILD)/bin/smtpctl $(DESTDIR)$(SBINDIR)/
+	ln -sf smtpctl $(DESTDIR)$(SBINDIR)/mailq
 	install -m 755 $(filter-out %/smtpd %/smtpctl,$(BINARIES)) $(DESTDIR)$(LIBEXECDIR)/
 	test -e $(DESTDIR)$(SYSCONFDIR)/postern/smtpd.conf || \
 	    install -m 644 dist/smtpd.conf $(DESTDIR)$(SYSCONFDIR)/postern/smtpd.conf

@@ -34,7 +34,7 @@ static const struct relay_verb verbs[] = {
     {MSG_procs, ROLE_PARENT, 10000, {MSG_procs_row, NO_ROW}, MSG_procs_end},
     {MSG_stats, ROLE_CONTROL, 2000, {MSG_stats_row, NO_ROW}, MSG_stats_end},
 #ifdef TEST_HOOKS
-    {MSG_probe, ROLE_PARENT, 20000, {NO_ROW, NO_ROW}, MSG_probe_result},
+    {MSG_probe, ROLE_PARENT, 5000, {NO_ROW, NO_ROW}, MSG_probe_result},
 #endif
 };
 /* clang-format on */

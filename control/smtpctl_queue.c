@@ -18,7 +18,6 @@
 #define PAGE_MESSAGES 100
 
 /* As the spool has them: see list_message and list_rcpt in postern-messages(7). */
-#define MESSAGE_HELD 0x01U
 enum rcpt_state { RCPT_EXPAND, RCPT_READY, RCPT_FAILED };
 
 /* A page of the queue, or one message, as its answers come in. */
@@ -39,7 +38,7 @@ rcpt_word(const struct listing *l, const struct msg_list_rcpt *r)
 		return "sending";
 	if (r->state == RCPT_FAILED)
 		return "failed";
-	if (l->flags & MESSAGE_HELD)
+	if (l->flags & IPC_FLAG_HELD)
 		return "held";
 	if (r->attempts > 0)
 		return "deferred";
@@ -50,7 +49,7 @@ static void
 next_try(const struct listing *l, const struct msg_list_rcpt *r, char dst[TIME_AGE_SIZE])
 {
 	dst[0] = '\0';
-	if (r->working || r->state == RCPT_FAILED || (l->flags & MESSAGE_HELD))
+	if (r->working || r->state == RCPT_FAILED || (l->flags & IPC_FLAG_HELD))
 		return;
 	if (r->due_s <= l->ctl->now_s)
 		memcpy(dst, "now", 4);
@@ -90,7 +89,7 @@ json_message(struct json *j, const struct msg_list_message *m)
 	json_i64(j, "received", m->received_s);
 	json_i64(j, "expires", m->expires_s);
 	json_u64(j, "size", m->size_bytes);
-	json_bool(j, "held", (m->flags & MESSAGE_HELD) != 0);
+	json_bool(j, "held", (m->flags & IPC_FLAG_HELD) != 0);
 	json_array(j, "recipients");
 }
 
@@ -146,7 +145,7 @@ table_message(const struct listing *l, const struct msg_list_message *m)
 	text_size(size, m->size_bytes);
 	time_age(age, l->ctl->now_s - m->received_s);
 	(void)fprintf(out, "%-10s  %5s  %6s  %6s  %-8s  <", id, size, age, "",
-	    m->flags & MESSAGE_HELD ? "held" : "");
+	    m->flags & IPC_FLAG_HELD ? "held" : "");
 	text_print_str(out, m->sender);
 	(void)fputs(">\n", out);
 }
@@ -266,7 +265,8 @@ page_message(const struct listing *l, const struct msg_list_message *m)
 	FILE *out = l->ctl->out;
 
 	str_id(id, m->id);
-	(void)fprintf(out, "%-10s %s%s\n", "Message", id, m->flags & MESSAGE_HELD ? " (held)" : "");
+	(void)fprintf(
+	    out, "%-10s %s%s\n", "Message", id, m->flags & IPC_FLAG_HELD ? " (held)" : "");
 	(void)fprintf(out, "%-10s <", "Sender");
 	text_print_str(out, m->sender);
 	(void)fprintf(out, ">\n%-10s ", "Client");

@@ -10,14 +10,15 @@
 #include "lib/base/log.h"
 #include "queue/queue.h"
 
-#define PAGE_RCPTS 1000	 /* recipients shown of one message in a page */
-#define ONE_RCPTS  10000 /* and when it is asked for alone */
+#define PAGE_RCPTS 1000 /* recipients shown of one message in a page */
+#define ONE_RCPTS  3000 /* and when it is asked for alone */
 
 struct page {
 	struct program *p;
 	struct channel *ch;
 	uint32_t req;
 	size_t messages;
+	uint64_t last;
 };
 
 static void
@@ -44,6 +45,7 @@ page_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
 
 	if (r == NULL) {
 		page->messages++;
+		page->last = m->id;
 		send_message(page, m);
 		return;
 	}
@@ -73,13 +75,23 @@ page_end(const struct page *page, int rc, bool more)
 	(void)channel_send(page->ch, MSG_list_end, &end);
 }
 
+/* A message at a time, so that a page of long ones can end before it is too much to send. */
 void
 admin_list(struct program *p, struct channel *ch, const struct msg_list *m)
 {
-	struct page page = {.p = p, .ch = ch, .req = m->req};
-	int rc = spool_list(p->spool, m->after, m->limit, PAGE_RCPTS, page_visit, &page);
+	struct page page = {.p = p, .ch = ch, .req = m->req, .last = m->after};
+	size_t before;
+	int rc = 0;
 
-	page_end(&page, rc, rc == 0 && page.messages == m->limit);
+	while (page.messages < m->limit && channel_pending_bytes(ch) < CHANNEL_HIGH) {
+		before = page.messages;
+		rc = spool_list(p->spool, page.last, 1, PAGE_RCPTS, page_visit, &page);
+		if (rc == -1 || page.messages == before) {
+			page_end(&page, rc, false);
+			return;
+		}
+	}
+	page_end(&page, 0, true);
 }
 
 void

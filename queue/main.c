@@ -11,10 +11,12 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
 #include "queue/queue.h"
 
 #define INCOMING_MAX  65536
 #define WORKING_MAX   4096
+#define IDLE_MS 50 /* of each second, for housekeeping */
 #define SPOOL_RESERVE (UINT64_C(16) << 20) /* octets of disk kept free for what is under way */
 
 static void
@@ -114,11 +116,13 @@ static void
 on_tick(void *ctx)
 {
 	struct program *p = ctx;
-	int64_t now_s = service_now_s(p->service);
+	int64_t now_s = service_now_s(p->service), started_ms = time_mono_ms();
 
 	/* Also closes groups that nobody waits for, and tries again to open a store that failed. */
 	spool_commit(p->spool, now_s);
-	(void)spool_idle(p->spool);
+	/* What delivered mail leaves is taken away as fast as new mail may come. */
+	while (spool_idle(p->spool) && time_mono_ms() - started_ms < IDLE_MS)
+		continue;
 	if (p->next_due_s != 0 && p->next_due_s <= now_s)
 		p->more_due = true;
 	p->reports_due = true;

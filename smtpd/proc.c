@@ -203,6 +203,14 @@ compare(const struct child *c, const struct facts *f, char *dst, size_t size)
 			    dst + len, size - len, "%s%s", len == 0 ? "" : ",", checks[i].name);
 }
 
+static const char *
+declared_root(const struct child *c)
+{
+	if (!c->rights.privileged)
+		return "/";
+	return c->row->root == ROOT_MAILBOX ? "(mailbox)" : c->rights.root;
+}
+
 static void
 describe_declared(const struct child *c, char *dst, size_t size)
 {
@@ -210,9 +218,10 @@ describe_declared(const struct child *c, char *dst, size_t size)
 
 	role_rights_text(c->rights.rights, rights, sizeof(rights));
 	(void)snprintf(dst, size,
-	    "uid=%u gid=%u root=%s caps=0 nnp=1 seccomp=filter:%u landlock=yes fds<=%llu rights=%s",
-	    (unsigned int)c->uid, (unsigned int)c->gid, c->rights.privileged ? c->rights.root : "/",
-	    c->entered.nsyscalls, (unsigned long long)c->rights.limits.descriptors, rights);
+	    "uid=%u gid=%u root=%s caps=0 nnp=1 seccomp=filter calls=%u landlock=yes fds<=%llu "
+	    "rights=%s",
+	    (unsigned int)c->uid, (unsigned int)c->gid, declared_root(c), c->entered.nsyscalls,
+	    (unsigned long long)c->rights.limits.descriptors, rights);
 }
 
 static void
@@ -225,9 +234,9 @@ describe_actual(const struct child *c, const struct facts *f, char *dst, size_t 
 	n = readlink(path, root, sizeof(root) - 1);
 	root[n > 0 ? n : 0] = '\0';
 	(void)snprintf(dst, size,
-	    "uid=%u gid=%u root=%.200s caps=%llx nnp=%u seccomp=%s:%u landlock=%s(abi%u) fds=%zu",
+	    "uid=%u gid=%u root=%.200s caps=%llx nnp=%u seccomp=%s landlock=%s(abi%u) fds=%zu",
 	    f->uid[1], f->gid[1], root[0] == '\0' ? "?" : root, (unsigned long long)f->caps,
-	    f->no_new_privs, f->seccomp == 2 ? "filter" : "none", f->filters,
+	    f->no_new_privs, f->seccomp == 2 ? "filter" : "none",
 	    c->entered.landlock_denies ? "yes" : "no", c->entered.landlock_abi, f->descriptors);
 }
 

@@ -34,6 +34,8 @@ NOBODY = 65534
 class Victim(Process):
     """Its parent's link is .parent; others come by link(ROLE)."""
 
+    parent_link = Link
+
     def __init__(self, role, build=postern.BUILD):
         self.name, self.role = role, role.upper()
         self.directory = tempfile.mkdtemp(prefix="postern-")
@@ -41,7 +43,7 @@ class Victim(Process):
         self.instances = 0
         self.stderr = open(os.path.join(self.directory, "stderr"), "w+b")
         mine, its = socket.socketpair()
-        self.parent = Link(mine)
+        self.parent = self.parent_link(mine)
         self.child = subprocess.Popen(
             [f"{build}/bin/smtpd-{role}"], pass_fds=[3], preexec_fn=lambda: os.dup2(its.fileno(), 3),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.stderr, cwd=self.directory,

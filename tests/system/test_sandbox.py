@@ -6,56 +6,241 @@ rights (smtpd/roles.c), the filter and Landlock on; a sample of them through
 the whole server, as root too where the test has it, to see the process die,
 the call named in the log, and the next process take its place.
 """
-import fcntl
+import functools
 import os
 import re
-import struct
+import select
+import shutil
+import signal
 import subprocess
 
 import pytest
 
 import postern
 import table
-from ipc import Closed
+from ipc import Link
 from victim import Victim
 
 ROLES = ("session", "queue", "lookup", "delivery", "control", "agent")
 RELEASE = os.path.join(postern.TOP, "build", "bin")
 PROGRAMS = ["smtpd", "smtpctl", *(f"smtpd-{r}" for r in ROLES)]
 
-# struct seccomp_notif: id, pid, flags, nr, arch, instruction pointer, 6 arguments
-NOTIF_RECV = 0xC0502100
-NOTIF = struct.Struct("<QIIiIQ6Q")
+SAMPLE = ("execve", "fork", "ptrace parent", "kill parent", "setuid", "bpf", "mmap executable", "socket packet",
+          "socket Unix datagram", "mount")
 
 
-class Suspect(Victim):
-    """A process that is told to try things; the test is who sees its violations."""
+class ParentLink(Link):
+    """Keeps the listener of the process's filter, as the real parent does."""
 
     listener = None
 
+    def take_fd(self, fd):
+        if self.listener is None:
+            self.listener = fd
+        else:
+            os.close(fd)
+
+
+class Suspect(Victim):
+    """A process that is told to try things."""
+
+    parent_link = ParentLink
+
     def serve_once(self, timeout=0):
         m = super().serve_once(timeout)
-        self.answers = getattr(self, "answers", [])
         if m.type == "probe_result":
             self.answers.append(m)
         return m
 
-    def ask_probe(self, act, run):
-        """(name, survived, errno, as declared), or None: the process waits to be killed, or is dead."""
+    def probe(self, act, run=True):
+        """The answer, or None when the process can go no further."""
         self.answers = []
         self.parent.send_raw(table.frame("probe", req=1, act=act, run=int(run)))
+        watched = [self.parent.sock] + [self.parent.listener] * (self.parent.listener is not None)
         while not self.answers:
-            if self.violated() or not self.hear(0.02) or self.child.poll() is not None:
+            ready = select.select(watched, [], [], postern.PATIENCE)[0]
+            assert ready, "neither an answer nor an end"
+            if self.parent.sock in ready:
+                if not self.hear():
+                    return None
+            else:
                 return None
         return self.answers[0]
 
-    def violated(self):
-        """The number of the system call that its filter holds back, if any."""
-        if self.listener is None:
-            return None
-        note = bytearray(NOTIF.size)
+    def end(self):
+        """Ends it, which may be dead; how it died, None for "it waits for its parent to kill it"."""
+        waits = self.parent.listener is not None and \
+            bool(select.select([self.parent.listener], [], [], 0)[0]) and self.child.poll() is None
+        if waits:
+            self.child.kill()
+        self.parent.close()
+        status = self.child.wait(postern.PATIENCE)
+        if self.parent.listener is not None:
+            os.close(self.parent.listener)
+        self.stderr.close()
+        shutil.rmtree(self.directory)
+        return None if waits else status
+
+
+@functools.lru_cache(maxsize=None)
+def acts():
+    """The names of all acts, in order."""
+    s, names = Suspect("control"), []
+    while True:
+        name = s.probe(len(names), run=False).name
+        if name == "":
+            break
+        names.append(name)
+    s.end()
+    return names
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_act(role):
+    """Each dies at the filter's hand, or is refused with the error that was declared, or is the role's right."""
+    died, survivors, suspect = 0, [], Suspect(role)
+    for n, name in enumerate(acts()):
+        answer = suspect.probe(n)
+        if answer is not None:
+            if not answer.as_declared:
+                survivors.append((name, "survived" if answer.survived else os.strerror(answer.error)))
+            continue
+        died += 1
+        status = suspect.end()
+        if status not in (None, -signal.SIGSYS):
+            survivors.append((name, f"died of {status}, not by the filter"))
+        suspect = Suspect(role)
+    suspect.end()
+    assert not survivors
+    assert len(acts()) >= 40 and died >= 40
+
+
+def forbidden(server, role, name):
+    """Has a process of the running server do it: killed, named in the log, and succeeded by another."""
+    said = len(server.log)
+    before = server.pids().get(f"{role}/0")
+    ctl = subprocess.Popen([f"{server.build}/bin/smtpctl", "-s", server.path("smtpd.sock"), "probe", role,
+                            str(acts().index(name))], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        line = server.wait_log(rf"event=forbidden-call process={role}/0 pid=\d+ call=\S+ ", after=said)
+        server.wait_log(rf"event=restarted process={role}/0", after=said)
+    finally:
+        ctl.kill()
+        ctl.communicate()
+    postern.wait_for(lambda: server.pids().get(f"{role}/0") not in (None, before), "another process")
+    return re.search(r"call=(\S+)", line).group(1)
+
+
+@pytest.mark.parametrize("role", [r for r in ROLES if r != "agent"])
+def test_a_forbidden_call_is_named_and_the_process_replaced(shared_server, role):
+    calls = {"execve": "execve", "mount": "mount"}
+    for name, call in calls.items():
+        assert forbidden(shared_server, role, name) == call
+    shared_server.send()
+
+
+def test_show_sandbox_is_content(server):
+    server.send()
+    server.wait_mail()
+    assert "weaker" not in server.ctl("show", "sandbox").stdout
+
+
+# -- what a process holds -----------------------------------------------------
+
+def descriptors(pid):
+    """{number: what it is} without numbers of inodes."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
         try:
-            fcntl.ioctl(self.listener, NOTIF_RECV, note)
-        except OSError:
-            return None
-        return NOTIF.unpack(note)
+            found[int(fd)] = re.sub(r":\[\d+\]$", "", os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+EXPECTED = {
+    # beyond 0 and 1 (/dev/null), 2 and the parent's channel: the loop, links, sockets, files it was handed
+    "session": r"socket|anon_inode:\[eventpoll\]",
+    "queue": r"socket|anon_inode:\[eventpoll\]|.*/spool(/spool\.db(-wal|-shm)?)?",
+    "lookup": r"socket|anon_inode:\[eventpoll\]|/.*",
+    "delivery": r"socket|anon_inode:\[eventpoll\]",
+    "control": r"socket|anon_inode:\[eventpoll\]",
+}
+
+
+def test_no_descriptor_leaks(server):
+    """Each process holds what it was sent, and a day's work adds nothing."""
+    for _ in range(3):
+        server.send()
+    server.wait_mail(3)
+    first = {name: descriptors(pid) for name, pid in server.pids().items() if not name.startswith("agent")}
+    for name, held in first.items():
+        role = name.split("/")[0]
+        assert held[0] == held[1] == "/dev/null", (name, held)
+        assert held[2].startswith("pipe") and held[3] == "socket", (name, held)
+        for fd, what in held.items():
+            assert fd < 4 or re.fullmatch(EXPECTED[role], what), (name, fd, what)
+    for n in range(4, 24):
+        server.send()
+    server.wait_mail(23)
+
+    def settled():
+        now = {name: descriptors(pid) for name, pid in server.pids().items()}
+        return all(len(now[name]) <= len(held) + (1 if name.startswith("delivery") else 0)
+                   for name, held in first.items())
+    postern.wait_for(settled, "descriptors as before")
+
+
+# -- what is built ------------------------------------------------------------
+
+def output(*argv):
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.skipif(not os.path.isdir(RELEASE), reason="no release build here")
+class TestRelease:
+    def test_holds_no_probe(self, program):
+        text = output("strings", "-a", f"{RELEASE}/{program}")
+        assert "postern-probe" not in text and "probe_result" not in text
+        assert "role_probe_run" not in output("readelf", "-sW", f"{RELEASE}/{program}")
+
+    def test_is_hardened(self, program):
+        path = f"{RELEASE}/{program}"
+        assert "DYN (" in output("readelf", "-hW", path)
+        segments = output("readelf", "-lW", path)
+        assert "GNU_RELRO" in segments
+        assert re.search(r"GNU_STACK\s.*\sRW\s", segments), "the stack is executable"
+        assert not re.search(r"^\s+LOAD\s.*\sRWE\s", segments, re.M), "memory both writable and executable"
+        dynamic = output("readelf", "-dW", path)
+        assert "BIND_NOW" in dynamic and "PIE" in dynamic
+        assert not re.search(r"RPATH|RUNPATH|TEXTREL", dynamic)
+        symbols = output("readelf", "-sW", "--dyn-syms", path)
+        assert "__stack_chk_fail" in symbols and re.search(r"__\w+_chk@", symbols)
+
+    def test_is_not_set_id(self, program):
+        assert os.stat(f"{RELEASE}/{program}").st_mode & 0o6022 == 0
+
+
+LINKED = {"sqlite3": {"smtpd-queue"}, "unbound": {"smtpd-lookup"}, "tls": {"smtpd-delivery"},
+          "seccomp": {p for p in PROGRAMS if p != "smtpctl"}}
+
+
+@pytest.mark.skipif(not os.path.isdir(RELEASE), reason="no release build here")
+@pytest.mark.parametrize("library", LINKED)
+def test_only_who_needs_a_library_has_it(library):
+    """One program, one job: what a process does not map it cannot be made to run."""
+    have = {p for p in PROGRAMS if re.search(rf"NEEDED.*\[lib{library}\.so", output("readelf", "-dW", f"{RELEASE}/{p}"))}
+    assert have <= LINKED[library] and have
+
+
+# -- the traps of a jail ------------------------------------------------------
+
+@pytest.mark.parametrize("zone,offset", [("Asia/Tokyo", "+0900"), ("America/Caracas", "-0400")])
+def test_dates_carry_the_zone_of_the_host(make_server, monkeypatch, zone, offset):
+    """Out of sight of /etc/localtime the C library falls back to UTC; Received must not."""
+    monkeypatch.setenv("TZ", f":/usr/share/zoneinfo/{zone}")
+    s = make_server()
+    s.send()
+    mail = s.wait_mail()[0].decode()
+    assert re.search(r"for <demo@example.org>;\s+.* %s\b" % re.escape(offset), mail), mail
