@@ -16,7 +16,7 @@
 
 #define INCOMING_MAX  65536
 #define WORKING_MAX   4096
-#define IDLE_MS 50 /* of each second, for housekeeping */
+#define IDLE_MS	      50		   /* of each second, for housekeeping */
 #define SPOOL_RESERVE (UINT64_C(16) << 20) /* octets of disk kept free for what is under way */
 
 static void
@@ -123,6 +123,7 @@ on_tick(void *ctx)
 	/* What delivered mail leaves is taken away as fast as new mail may come. */
 	while (spool_idle(p->spool) && time_mono_ms() - started_ms < IDLE_MS)
 		continue;
+	schedule_tick(p);
 	if (p->next_due_s != 0 && p->next_due_s <= now_s)
 		p->more_due = true;
 	p->reports_due = true;
@@ -178,6 +179,7 @@ main(void)
 	int rc;
 
 	TAILQ_INIT(&p.ready);
+	TAILQ_INIT(&p.unrecorded);
 	if (gethostname(p.hostname, sizeof(p.hostname) - 1) == -1 || p.hostname[0] == '\0')
 		str_cut(p.hostname, sizeof(p.hostname), "localhost");
 	rc = service_main(&program, &p, &p.service);

@@ -38,14 +38,15 @@ void receive_lost(struct program *p, struct channel *ch); /* a session process d
 struct job;
 
 struct work { /* one recipient; owned by the map p->working until its verdict is durable */
-	TAILQ_ENTRY(work) entry; /* of its job, or of p->ready */
+	TAILQ_ENTRY(work) entry; /* of its job, of p->ready or of p->unrecorded */
 	struct program *program;
 	struct job *job; /* NULL before it is handed out, and after its verdict */
 	uint64_t key;
 	uint32_t question; /* to lookup */
 	uint32_t attempts;
 	unsigned int notify;
-	bool is_ready; /* in p->ready */
+	bool is_ready;			  /* in p->ready */
+	bool is_delivered, is_unrecorded; /* the spool is yet to know; it failed to once */
 	int64_t expires_s;
 	char *address, *action, *user, *dest, *orcpt, *original;
 	struct job_message *message;
@@ -69,6 +70,7 @@ struct job { /* owned by the map p->jobs */
 };
 
 void schedule_run(struct program *p);
+void schedule_tick(struct program *p);
 void schedule_expanded_item(struct work *w, const struct msg_expand_item *m);
 void schedule_expanded(struct work *w, const struct msg_expand_end *m);
 void work_free(struct work *w); /* out of the map, and gone */
@@ -98,11 +100,12 @@ struct program {
 	struct service *service;
 	const struct conf *conf;
 	struct spool *spool;
-	struct map *incoming;	  /* by session instance and request */
-	struct map *working;	  /* struct work by key */
-	struct map *jobs;	  /* struct job by req */
-	struct map *handed;	  /* number of jobs by message: what delivery may read */
-	TAILQ_HEAD(, work) ready; /* expanded, to be handed out at the end of the turn */
+	struct map *incoming;	       /* by session instance and request */
+	struct map *working;	       /* struct work by key */
+	struct map *jobs;	       /* struct job by req */
+	struct map *handed;	       /* number of jobs by message: what delivery may read */
+	TAILQ_HEAD(, work) ready;      /* expanded, to be handed out at the end of the turn */
+	TAILQ_HEAD(, work) unrecorded; /* the spool failed to take their verdicts */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;
 	int64_t next_due_s; /* 0: nothing later */

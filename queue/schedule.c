@@ -168,11 +168,35 @@ on_recorded(void *arg, int error)
 	struct work *w = arg;
 	struct program *p = w->program;
 
-	/* ENOENT: an admin removed it meanwhile.  Anything else: it will be tried again. */
-	if (error != 0 && error != ENOENT)
+	if (error == 0 || error == ENOENT) { /* an admin removed it meanwhile */
+		work_free(w);
+		p->more_due = true;
+		return;
+	}
+	if (!w->is_unrecorded)
 		log_warn("event=verdict-not-stored error=\"%s\"", strerror(error));
-	work_free(w);
-	p->more_due = true;
+	w->is_unrecorded = true;
+	TAILQ_INSERT_TAIL(&p->unrecorded, w, entry);
+}
+
+/*
+ * While the spool can't take verdicts (a full disk), nothing is delivered over
+ * and over: what was delivered is only to be written down; the rest is due again.
+ */
+void
+schedule_tick(struct program *p)
+{
+	struct work *w;
+
+	while ((w = TAILQ_FIRST(&p->unrecorded)) != NULL) {
+		TAILQ_REMOVE(&p->unrecorded, w, entry);
+		if (w->is_delivered) {
+			spool_delivered(p->spool, w->key, on_recorded, w);
+			continue;
+		}
+		work_free(w);
+		p->more_due = true;
+	}
 }
 
 /* What delivery did not log, for it never had it. */
@@ -200,6 +224,7 @@ work_deliver(struct work *w, enum ipc_outcome outcome, const struct spool_answer
 	w->question = 0;
 	if (outcome == IPC_OK) {
 		p->delivered++;
+		w->is_delivered = true;
 		spool_delivered(p->spool, w->key, on_recorded, w);
 		return;
 	}

@@ -59,9 +59,8 @@ child_create(struct smtpd *d, const struct role_row *row, uint32_t instance)
 /* -- in the child, between fork and exec: async-signal-safe calls only -- */
 
 static void
-become_program(const char *path, const char *name, int fd)
+become_program(const char *path, const char *name, int fd, char *const environment[])
 {
-	static char *const environment[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL};
 	char *argv[] = {(char *)(uintptr_t)name, NULL};
 	sigset_t none;
 	int null;
@@ -82,12 +81,16 @@ static int
 spawn(struct child *c, int *fd)
 {
 	struct smtpd *d = c->smtpd;
-	const char *name = role_program(c->row->role);
-	char path[PATH_MAX];
+	const char *name = role_program(c->row->role), *zone = getenv("TZ");
+	char path[PATH_MAX], tz[PATH_MAX];
+	char *environment[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL, NULL};
 	int pair[2];
 
 	if (str_format(path, sizeof(path), "%s/%s", d->libexec, name) == -1)
 		return -1;
+	/* Dates in mail carry the zone of the host, however it was told to us. */
+	if (zone != NULL && str_format(tz, sizeof(tz), "TZ=%s", zone) == 0)
+		environment[2] = tz;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return -1;
 	switch (c->pid = fork()) {
@@ -97,7 +100,7 @@ spawn(struct child *c, int *fd)
 		c->pid = 0;
 		return -1;
 	case 0:
-		become_program(path, name, pair[1]);
+		become_program(path, name, pair[1], environment);
 	}
 	(void)close(pair[1]);
 	*fd = pair[0];

@@ -32,7 +32,7 @@ buf_free(struct buf *b)
 const uint8_t *
 buf_head(const struct buf *b)
 {
-	return b->data + b->head;
+	return b->data == NULL ? NULL : b->data + b->head;
 }
 
 static int

@@ -176,24 +176,32 @@ plain_run(const char *src, size_t len)
 void
 str_escape(char *dst, size_t size, const char *src, size_t len)
 {
-	size_t at = 0, n;
+	size_t keep = size > 4 ? size - 4 : 0; /* "..." begins here at the latest */
+	size_t at = 0, used, n;
+	const char *piece;
 	char one[5];
 
-	bug_on(size < 16);
-	while (len > 0) {
-		if ((n = plain_run(src, len)) > 0) {
-			if (n > size - at - 8)
-				n = size - at - 8;
-			memcpy(dst + at, src, n);
-		} else
-			memcpy(dst + at, one, escape_one(one, (unsigned char)*src));
-		at += n > 0 ? n : 4;
-		src += n > 0 ? n : 1;
-		len -= n > 0 ? n : 1;
-		if (len > 0 && at + 8 >= size) {
-			memcpy(dst + at, "...", 4);
-			return;
+	bug_on(size == 0);
+	for (; len > 0; src += used, len -= used) {
+		used = n = plain_run(src, len);
+		piece = src;
+		if (used == 0) {
+			n = escape_one(one, (unsigned char)*src);
+			piece = one;
+			used = 1;
 		}
+		if (at + n > keep) {
+			if (piece == src && keep > at) {
+				memcpy(dst + at, src, keep - at);
+				at = keep;
+			}
+			n = size - 1 - at < 3 ? size - 1 - at : 3;
+			memcpy(dst + at, "...", n);
+			at += n;
+			break;
+		}
+		memcpy(dst + at, piece, n);
+		at += n;
 	}
 	dst[at] = '\0';
 }

@@ -34,7 +34,8 @@ unsigned char char_lower(unsigned char c);
 int str_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out) WARN_UNUSED;
 
 /*
- * Bytes outside printable ASCII become \xNN; cut with "..." at size (16 at least).
+ * Bytes outside printable ASCII become \xNN; cut with "..." at
+ * size, for which there is always room left: what was not cut ends 4 octets before size.
  * A backslash stays single: what is quoted already is not quoted again.
  */
 void str_escape(char *dst, size_t size, const char *src, size_t len);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A full disk: 452 4.3.1, nothing lost, and all by itself well again when there is room."""
+import contextlib
 import os
 import random
 import threading
@@ -7,7 +8,7 @@ import threading
 import pytest
 
 from disk import MB, Disk
-from load import Book, QUICK_RETRY, Reckoning, Refused, accepts, drain, stuffed
+from load import Book, Clients, QUICK_RETRY, Reckoning, Refused, accepts, counters, drain, stuffed
 from postern import PATIENCE, wait_for
 
 pytestmark = pytest.mark.root
@@ -31,6 +32,13 @@ def fill(server, leave):
     fs = os.statvfs(server.path("spool"))
     with open(server.path("spool", "filler"), "wb") as f:
         os.posix_fallocate(f.fileno(), 0, fs.f_bavail * fs.f_frsize - leave)
+
+
+def fill_to_the_last(server):
+    fill(server, MB)
+    with contextlib.suppress(OSError), open(server.path("spool", "filler"), "ab", 0) as f:
+        while True:
+            f.write(bytes(4096))
 
 
 def make_room(server):
@@ -64,6 +72,31 @@ def test_no_room(server):
     assert len(server.maildir("other")) == 4
 
 
+def test_not_an_octet_left(server):
+    """The queue can't even write down what was delivered: it must not be delivered again for that."""
+    server.ctl("pause", "delivery")
+    for _ in range(3):
+        accepts(server)
+    fill_to_the_last(server)
+    server.ctl("resume", "delivery")
+    server.wait_mail(3, user="other")
+    server.wait_log("event=verdict-not-stored")
+    tries = counters(server)["queue.delivered"]
+    make_room(server)
+    drain(server)
+    assert tries == 3 and len(server.maildir("other")) == 3
+
+
+def test_more_mail_than_disk(server):
+    """What was delivered makes room for what comes: twice the disk's size goes through, full as it is at times."""
+    book = Book()
+    with Clients(server, book, n=3, sizes=(BIG,)):
+        wait_for(lambda: len(book.promised) * BIG > 2 * DISK, "mail is taken", 2 * PATIENCE)
+    drain(server)
+    Reckoning(server, book).check()
+    assert not set(book.replies) - {250, 452}, book.replies
+
+
 def send_late(server, book, gate, number):
     """Is let in while there is room, and sends when all the others were let in too."""
     number, text = book.open(BIG, random.Random(number))
@@ -94,7 +127,6 @@ def test_room_ends_under_way(server):
     for t in threads:
         t.join(2 * PATIENCE)
     assert book.replies[452] > 0 and sum(book.replies.values()) == TOGETHER, book.replies
-    print(book.replies, server.log[-10:])
     make_room(server)
     wait_for(lambda: refusal(server) is None, "mail is taken again")
     server.ctl("resume", "delivery")

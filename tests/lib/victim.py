@@ -25,7 +25,7 @@ table users {{ "demo@example.org" = "vmail" }}
 table owners {{ "vmail" = "{uid}:{uid}:{dir}" }}
 listen on 127.0.0.1 port 25
 action "demo" maildir "{dir}/mail/%{{dest.user}}" virtual <users> userbase <owners>
-action "out" relay host "smtp://127.0.0.1:9"
+action "out" relay host "smtp://127.0.0.1:2526"
 match from any for domain "example.org" action "demo"
 """
 NOBODY = 65534
@@ -64,7 +64,7 @@ class Victim(Process):
         self.parent.send("enter", role=ROLE[self.role], rights=row["rights"], root=self.directory,
                          descriptors=row["descriptors"], file_bytes=row["file_bytes"],
                          address_space=0 if sanitized else row["address_space"],
-                         connect_ports=struct.pack("<2H", 9, 53), verbose=True)
+                         connect_ports=struct.pack("<2H", 2526, 53), verbose=True)
         if role == "agent":
             base = os.open(self.directory, os.O_PATH | os.O_DIRECTORY)
             self.parent.send("mailbox", fd=base, path="Maildir")
