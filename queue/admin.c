@@ -161,12 +161,14 @@ change_schedule(struct program *p, uint64_t id, struct change *c)
 static void
 change_remove(struct program *p, uint64_t id, struct change *c)
 {
+	schedule_forget(p, id);
 	spool_remove(p->spool, id, on_changed, c);
 }
 
 static void
 change_hold(struct program *p, uint64_t id, struct change *c)
 {
+	schedule_forget(p, id);
 	spool_set_flags(p->spool, id, SPOOL_HELD_MESSAGE, 0, on_changed, c);
 }
 

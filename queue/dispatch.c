@@ -36,7 +36,7 @@ on_expand_item(void *ctx, struct channel *ch, const union message *msg, int fd)
 
 	(void)fd;
 	if (w != NULL)
-		schedule_expanded_item(w, &msg->expand_item);
+		expand_item(w, &msg->expand_item);
 }
 
 static void
@@ -47,7 +47,7 @@ on_expand_end(void *ctx, struct channel *ch, const union message *msg, int fd)
 
 	(void)fd;
 	if (w != NULL)
-		schedule_expanded(w, &msg->expand_end);
+		expand_end(w, &msg->expand_end);
 }
 
 static void

@@ -13,6 +13,8 @@
 #include "lib/base/log.h"
 #include "queue/queue.h"
 
+#define DEATH_WINDOW_MS 60000
+
 /* Counts the jobs of a message: delivery may read it while there are any. */
 static int
 hand_out(struct program *p, uint64_t id, intptr_t change)
@@ -53,6 +55,7 @@ job_create(struct program *p, struct job_message *message)
 void
 job_add(struct job *j, struct work *w)
 {
+	work_stage(w, WORK_HANDED);
 	w->job = j;
 	TAILQ_INSERT_TAIL(&j->works, w, entry);
 	j->nworks++;
@@ -71,12 +74,13 @@ job_remove(struct job *j, struct work *w)
 	free(j);
 }
 
-void
-job_send(struct job *j, struct channel *delivery)
+static struct msg_job
+describe(const struct job *j)
 {
 	const struct job_message *m = j->message;
-	const struct work *first = TAILQ_FIRST(&j->works), *w;
-	struct msg_job job = {.req = j->req,
+	const struct work *first = TAILQ_FIRST(&j->works);
+
+	return (struct msg_job){.req = j->req,
 	    .id = m->id,
 	    .sender = m->sender,
 	    .action = first->action,
@@ -87,15 +91,63 @@ job_send(struct job *j, struct channel *delivery)
 	    .nrcpts = (uint32_t)j->nworks,
 	    .envid = m->envid,
 	    .ret = m->ret};
+}
 
-	(void)channel_send(delivery, MSG_job, &job);
+static struct msg_job_rcpt
+describe_rcpt(const struct job *j, const struct work *w)
+{
+	return (struct msg_job_rcpt){.req = j->req,
+	    .key = w->key,
+	    .address = w->address,
+	    .user = w->user,
+	    .orcpt = w->orcpt,
+	    .notify = w->notify};
+}
+
+/* The spool gave something that no message can carry: these recipients can't be served. */
+static void
+job_give_up(struct job *j)
+{
+	static const struct spool_answer why = {"5.3.0", "the message is damaged in the spool", ""};
+	struct work *w;
+	size_t n;
+
+	for (n = j->nworks; n > 0; n--) {
+		w = TAILQ_FIRST(&j->works);
+		job_remove(j, w);
+		outcome_set(w, IPC_FAIL, &why);
+	}
+}
+
+static bool
+job_fits(const struct job *j, const struct msg_job *m)
+{
+	const struct work *w;
+
+	if (!message_fits(MSG_job, m))
+		return false;
 	TAILQ_FOREACH (w, &j->works, entry) {
-		struct msg_job_rcpt r = {.req = j->req,
-		    .key = w->key,
-		    .address = w->address,
-		    .user = w->user,
-		    .orcpt = w->orcpt,
-		    .notify = w->notify};
+		struct msg_job_rcpt r = describe_rcpt(j, w);
+
+		if (!message_fits(MSG_job_rcpt, &r))
+			return false;
+	}
+	return true;
+}
+
+void
+job_send(struct job *j, struct channel *delivery)
+{
+	struct msg_job m = describe(j);
+	const struct work *w;
+
+	if (!job_fits(j, &m)) {
+		job_give_up(j);
+		return;
+	}
+	(void)channel_send(delivery, MSG_job, &m);
+	TAILQ_FOREACH (w, &j->works, entry) {
+		struct msg_job_rcpt r = describe_rcpt(j, w);
 
 		(void)channel_send(delivery, MSG_job_rcpt, &r);
 	}
@@ -112,7 +164,7 @@ job_verdict(struct program *p, struct channel *ch, const struct msg_verdict *m)
 		return;
 	}
 	job_remove(w->job, w);
-	work_deliver(w, (enum ipc_outcome)m->outcome, &why);
+	outcome_set(w, (enum ipc_outcome)m->outcome, &why);
 }
 
 struct chunk_answer {
@@ -151,21 +203,29 @@ any(void *arg, void *value)
 	return 1;
 }
 
+/* Deaths close to each other are counted: something that delivery is given may be killing it. */
+static void
+count_death(struct program *p)
+{
+	int64_t now_ms = service_now_ms(p->service);
+
+	p->deaths = now_ms - p->death_ms < DEATH_WINDOW_MS ? p->deaths + 1 : 1;
+	p->death_ms = now_ms;
+}
+
 void
 jobs_lost(struct program *p)
 {
 	struct job *j;
 	struct work *w;
+	size_t n;
 
-	while (map_each(p->jobs, any, &j) == 1) {
-		bool last = false;
-
-		while (!last) {
+	count_death(p);
+	while (map_each(p->jobs, any, &j) == 1)
+		for (n = j->nworks; n > 0; n--) {
 			w = TAILQ_FIRST(&j->works);
-			last = j->nworks == 1;
 			job_remove(j, w);
-			work_free(w);
+			outcome_lost(w);
 		}
-	}
 	p->more_due = true;
 }

@@ -15,7 +15,6 @@
 #include "queue/queue.h"
 
 #define INCOMING_MAX  65536
-#define WORKING_MAX   4096
 #define IDLE_MS	      50		   /* of each second, for housekeeping */
 #define SPOOL_RESERVE (UINT64_C(16) << 20) /* octets of disk kept free for what is under way */
 
@@ -69,7 +68,9 @@ begin(void *ctx)
 	p->working = map_create(WORKING_MAX);
 	p->jobs = map_create(WORKING_MAX);
 	p->handed = map_create(WORKING_MAX);
-	if (p->incoming == NULL || p->working == NULL || p->jobs == NULL || p->handed == NULL)
+	p->destinations = map_create(WORKING_MAX);
+	if (p->incoming == NULL || p->working == NULL || p->jobs == NULL || p->handed == NULL ||
+	    p->destinations == NULL)
 		return -1;
 	p->spool = spool_open(&options, service_now_s(p->service));
 	p->more_due = p->reports_due = true;
@@ -95,6 +96,15 @@ on_unlink(void *ctx, struct channel *ch)
 		receive_lost(p, ch);
 	else if (channel_peer(ch) == ROLE_DELIVERY)
 		jobs_lost(p);
+}
+
+/* Delivery asks for more than it takes: its next questions wait until it has. */
+static void
+on_pressure(void *ctx, struct channel *ch, bool high)
+{
+	(void)ctx;
+	if (channel_peer(ch) == ROLE_DELIVERY || channel_peer(ch) == ROLE_CONTROL)
+		channel_pause(ch, high);
 }
 
 static void
@@ -123,10 +133,10 @@ on_tick(void *ctx)
 	/* What delivered mail leaves is taken away as fast as new mail may come. */
 	while (spool_idle(p->spool) && time_mono_ms() - started_ms < IDLE_MS)
 		continue;
-	schedule_tick(p);
 	if (p->next_due_s != 0 && p->next_due_s <= now_s)
 		p->more_due = true;
 	p->reports_due = true;
+	outcomes_retry(p);
 }
 
 static void
@@ -148,6 +158,7 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	row(arg, "messages", s.messages);
 	row(arg, "recipients", s.recipients);
 	row(arg, "in-flight", map_count(p->working));
+	row(arg, "parked", p->nparked);
 	row(arg, "received", p->received);
 	row(arg, "delivered", p->delivered);
 	row(arg, "deferred", p->deferred);
@@ -171,6 +182,7 @@ main(void)
 	    .begin = begin,
 	    .on_link = on_link,
 	    .on_unlink = on_unlink,
+	    .on_pressure = on_pressure,
 	    .on_turn = on_turn,
 	    .on_tick = on_tick,
 	    .on_drain = on_drain,

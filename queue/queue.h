@@ -17,13 +17,19 @@
  *   main.c      the program, its turn: commit, then answer, then schedule
  *   dispatch.c  messages in, by whom
  *   receive.c   transactions of the session processes
- *   schedule.c  what is due: expansion and jobs
- *   job.c       jobs under way, their verdicts
+ *   schedule.c  what is due becomes work, work becomes jobs
+ *   work.c      a recipient while something is being done about it
+ *   expand.c    aliases and virtual users, asked of lookup
+ *   destination.c  shares the work between destinations
+ *   job.c       jobs under way
+ *   outcome.c   what became of a recipient, until the disk has it
  *   bounce.c    reports to senders
  *   admin.c     what control asks
  *   spool.h     the disk
  */
 struct program;
+
+#define WORKING_MAX 32768 /* recipients in memory, those that wait for their destination included */
 
 /* -- receive.c: a message on its way in -- */
 struct incoming;
@@ -34,24 +40,36 @@ void receive_commit(struct program *p, struct channel *ch, const struct msg_mail
 void receive_abort(struct program *p, struct channel *ch, uint32_t req);
 void receive_lost(struct program *p, struct channel *ch); /* a session process died */
 
-/* -- schedule.c, job.c: recipients that are being worked on -- */
+/* -- work: recipients that something is being done about -- */
 struct job;
+struct destination;
 
-struct work { /* one recipient; owned by the map p->working until its verdict is durable */
-	TAILQ_ENTRY(work) entry; /* of its job, of p->ready or of p->unrecorded */
+enum work_stage {
+	WORK_EXPANDING, /* lookup is asked */
+	WORK_READY,	/* in p->ready: to be handed out at the end of the turn */
+	WORK_PARKED,	/* its destination has enough under way */
+	WORK_HANDED,	/* in a job */
+	WORK_RECORDING, /* its outcome is on its way to the disk */
+	WORK_UNRECORDED /* in p->unrecorded: the disk did not take it, and is asked again */
+};
+
+struct work { /* one recipient; owned by the map p->working until its outcome is durable */
+	TAILQ_ENTRY(work) entry; /* of the list that its stage names */
 	struct program *program;
-	struct job *job; /* NULL before it is handed out, and after its verdict */
+	enum work_stage stage;
+	struct job *job;		 /* WORK_HANDED */
+	struct destination *destination; /* from WORK_PARKED or WORK_HANDED on */
 	uint64_t key;
 	uint32_t question; /* to lookup */
 	uint32_t attempts;
 	unsigned int notify;
-	bool is_ready;			  /* in p->ready */
-	bool is_delivered, is_unrecorded; /* the spool is yet to know; it failed to once */
 	int64_t expires_s;
-	char *address, *action, *user, *dest, *orcpt, *original;
+	char *address, *action, *user, *dest, *orcpt;
 	struct job_message *message;
 	struct expansion *expansion;
+	struct outcome *outcome; /* kept until it is recorded; NULL: delivered, or none yet */
 };
+TAILQ_HEAD(works, work);
 
 struct job_message { /* what a job tells of its message; shared by its works, counted */
 	unsigned int refs;
@@ -65,24 +83,45 @@ struct job { /* owned by the map p->jobs */
 	uint32_t req;
 	struct program *program;
 	struct job_message *message;
-	TAILQ_HEAD(, work) works;
+	struct works works;
 	size_t nworks;
 };
 
-void schedule_run(struct program *p);
-void schedule_tick(struct program *p);
-void schedule_expanded_item(struct work *w, const struct msg_expand_item *m);
-void schedule_expanded(struct work *w, const struct msg_expand_end *m);
-void work_free(struct work *w); /* out of the map, and gone */
-void work_deliver(struct work *w, enum ipc_outcome outcome, const struct spool_answer *why);
+/* work.c */
+struct job_message *job_message_copy(const struct spool_message *m);
+void job_message_release(struct job_message *m);
+struct work *work_create(struct program *p, struct job_message *m, const struct spool_rcpt *r);
+void work_free(struct work *w); /* out of every list and map, and gone: still due in the spool */
+void
+work_stage(struct work *w, enum work_stage stage); /* out of the list it is in, into the new one */
 
-/* Gathers works of one turn into jobs and sends them. */
+/* outcome.c: what became of a recipient, until the disk has it */
+void outcome_set(struct work *w, enum ipc_outcome outcome, const struct spool_answer *why);
+void outcome_lost(struct work *w); /* whoever had it died */
+void outcomes_retry(struct program *p);
+void outcome_free(struct work *w);
+
+/* expand.c */
+void expand_ask(struct work *w);
+void expand_item(struct work *w, const struct msg_expand_item *m);
+void expand_end(struct work *w, const struct msg_expand_end *m);
+void expansion_free(struct work *w);
+
+/* schedule.c */
+void schedule_run(struct program *p);
+/* Whatever was pulled of a message (0: of all) and not handed out yet goes back to the spool. */
+void schedule_forget(struct program *p, uint64_t id);
+/* destination.c: no destination may have all the work */
+bool destination_join(struct work *w); /* false: it was parked */
+void destination_leave(struct work *w);
+
+/* job.c */
 struct job *job_create(struct program *p, struct job_message *message);
 void job_add(struct job *j, struct work *w);
 void job_send(struct job *j, struct channel *delivery);
 void job_verdict(struct program *p, struct channel *ch, const struct msg_verdict *m);
 void job_chunk(struct program *p, struct channel *ch, const struct msg_chunk_get *m);
-void jobs_lost(struct program *p); /* delivery died: its recipients are due again */
+void jobs_lost(struct program *p); /* delivery died */
 
 /* bounce.c */
 void bounce_run(struct program *p);
@@ -104,8 +143,12 @@ struct program {
 	struct map *working;	       /* struct work by key */
 	struct map *jobs;	       /* struct job by req */
 	struct map *handed;	       /* number of jobs by message: what delivery may read */
-	TAILQ_HEAD(, work) ready;      /* expanded, to be handed out at the end of the turn */
-	TAILQ_HEAD(, work) unrecorded; /* the spool failed to take their verdicts */
+	struct works ready, unrecorded; /* see enum work_stage */
+	struct map *destinations;	 /* by action and name */
+	size_t nparked;
+	uint32_t deaths;  /* of delivery, close to each other */
+	int64_t death_ms; /* the last one */
+	int64_t look_ms;  /* when all that is due was looked at last */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;
 	int64_t next_due_s; /* 0: nothing later */

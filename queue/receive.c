@@ -173,7 +173,7 @@ receive_rcpt(struct program *p, struct channel *ch, const struct msg_mail_rcpt *
 	if (in == NULL)
 		return;
 	if (in->nrcpts >= p->conf->values.smtp_max_recipients) {
-		channel_reject(ch, "too many recipients");
+		incoming_fail(in, IPC_RETRY); /* a reload may have lowered the limit meanwhile */
 		return;
 	}
 	list = reallocarray(in->rcpts, in->nrcpts + 1, sizeof(*list));

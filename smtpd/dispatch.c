@@ -10,6 +10,9 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/base/time.h"
+
+#define RELINK_MS 500 /* between two fresh links for one child */
 
 /* The child's own words, under its own name; the text was escaped there and is again here. */
 static void
@@ -83,6 +86,21 @@ on_agent_start(void *ctx, struct channel *ch, const union message *msg, int fd)
 	(void)fd;
 	if (!c->smtpd->draining)
 		runas_start(c, &msg->agent_start);
+}
+
+static void
+on_relink(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct child *c = ctx;
+	int64_t now_ms = time_mono_ms();
+
+	(void)ch;
+	(void)fd;
+	/* A child that asks without end costs us nothing much. */
+	if (now_ms - c->relinked_ms < RELINK_MS || c->row->on_demand || c->draining)
+		return;
+	c->relinked_ms = now_ms;
+	child_relink(c, (enum role)msg->relink.role, msg->relink.instance);
 }
 
 static void
@@ -181,6 +199,7 @@ const channel_handler smtpd_handlers[MSG__MAX] = {
     [MSG_seccomp_listener] = on_listener,
     [MSG_user] = on_user,
     [MSG_agent_start] = on_agent_start,
+    [MSG_relink] = on_relink,
     [MSG_procs] = on_procs,
     [MSG_pause] = on_pause,
     [MSG_stats] = on_stats,

@@ -50,7 +50,7 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	struct event *listener;
 	struct event
 	    *timer; /* while it lives: the time to enter its role; else: to start it again */
-	int64_t started_ms;
+	int64_t started_ms, relinked_ms;
 	uint32_t restarts, fast_deaths;
 	char user[IPC_WORD_MAX + 1]; /* agents: for whom */
 };
@@ -88,6 +88,7 @@ struct child *
 child_create(struct smtpd *d, const struct role_row *row, uint32_t instance) WARN_UNUSED;
 int child_start_agent(struct child *c) WARN_UNUSED; /* uid and gid are set; sends its rights */
 void child_condemn(struct child *c); /* it is of no use: kill it, supervise.c reaps */
+void child_relink(struct child *c, enum role role, uint32_t instance);
 void child_free(struct child *c);
 int children_start(struct smtpd *d) WARN_UNUSED;
 const char *child_name(const struct child *c); /* "session/0", until the next call */

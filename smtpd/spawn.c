@@ -268,6 +268,22 @@ links_make(struct child *c)
 			link_pair(c, peer);
 }
 
+void
+child_relink(struct child *c, enum role role, uint32_t instance)
+{
+	struct child *peer;
+
+	TAILQ_FOREACH (peer, &c->smtpd->children, entry)
+		if (peer->row->role == role && peer->instance == instance && peer->ch != NULL &&
+		    !peer->row->on_demand && !peer->draining && peer != c &&
+		    message_links(c->row->role, role)) {
+			log_info("event=relinked process=%s peer=%s", role_word(c->row->role),
+			    child_name(peer));
+			link_pair(c, peer);
+			return;
+		}
+}
+
 static int
 child_introduce(struct child *c)
 {

@@ -23,6 +23,7 @@
 #include "lib/base/log.h"
 #include "lib/ipc/channel_private.h"
 
+#define FRAMES_A_TURN 4096
 #define READ_ROUNDS 8 /* reads in a row before others get their turn */
 
 static void
@@ -180,6 +181,18 @@ channel_dispatch(struct channel *ch)
 	return !ch->closed;
 }
 
+/* The frames that were read, unless a handler pauses the channel. */
+static void
+dispatch_all(struct channel *ch)
+{
+	unsigned int n;
+
+	for (n = 0; n < FRAMES_A_TURN; n++)
+		if (ch->closed || ch->paused || !channel_dispatch(ch))
+			return;
+	event_active(ch->readable, EV_READ, 0); /* the rest after the others */
+}
+
 static ssize_t
 channel_receive(struct channel *ch)
 {
@@ -217,24 +230,23 @@ on_readable(evutil_socket_t sock, short what, void *arg)
 
 	(void)sock;
 	(void)what;
-	if (ch->overrun) {
-		channel_reject(ch, "does not read");
-		return;
-	}
 	channel_enter(ch);
+	dispatch_all(ch); /* what a pause had left */
 	for (round = 0; round < READ_ROUNDS && !ch->closed && !ch->paused; round++) {
 		size_t room = READ_SIZE - ch->in.len;
-		ssize_t n = channel_receive(ch);
+		ssize_t n;
 
+		if (room == 0)
+			break; /* frames are left from this turn */
+		n = channel_receive(ch);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n <= 0) {
 			channel_close(ch);
 			break;
 		}
-		while (!ch->closed && channel_dispatch(ch))
-			;
-		if (ch->closed)
+		dispatch_all(ch);
+		if (ch->closed || ch->paused)
 			break;
 		if (ch->in.len == 0 && ch->nin_fds > 0)
 			channel_reject(ch, "unexpected descriptor");
@@ -259,8 +271,11 @@ channel_pause(struct channel *ch, bool paused)
 	ch->paused = paused;
 	if (paused)
 		(void)event_del(ch->readable);
-	else
+	else {
 		(void)event_add(ch->readable, NULL);
+		/* Frames may be waiting that no new octet will announce. */
+		event_active(ch->readable, EV_READ, 0);
+	}
 }
 
 /* -- life -- */

@@ -58,7 +58,7 @@ int channel_send(struct channel *ch, enum message_type type, const void *msg);
 int channel_send_fd(struct channel *ch, enum message_type type, const void *msg, int fd);
 void channel_flush(struct channel *ch);
 size_t channel_pending_bytes(const struct channel *ch);
-/* Stops and resumes reading: back-pressure towards the peer. */
+/* Stops and resumes reading and handing over: back-pressure towards the peer. */
 void channel_pause(struct channel *ch, bool paused);
 
 /* The peer is dead: hands over what it still wrote.  May end in on_close. */

@@ -65,6 +65,20 @@ out_once(struct channel *ch)
 }
 
 static void
+out_drop(struct channel *ch)
+{
+	struct out_fd *o;
+
+	while ((o = TAILQ_FIRST(&ch->out_fds)) != NULL) {
+		TAILQ_REMOVE(&ch->out_fds, o, entry);
+		(void)close(o->fd);
+		free(o);
+	}
+	ch->sent += ch->out.len;
+	buf_consume(&ch->out, ch->out.len);
+}
+
+static void
 channel_relieve(struct channel *ch)
 {
 	if (ch->out.len == 0 && ch->out.cap > CHANNEL_LOW)
@@ -95,7 +109,7 @@ channel_flush(struct channel *ch)
 		}
 		if (n == -1) {
 			/* What the peer wrote before it died is still to be read: that ends it. */
-			buf_consume(&ch->out, ch->out.len);
+			out_drop(ch);
 			break;
 		}
 		ch->sent += (uint64_t)n;

@@ -31,7 +31,6 @@ struct channel {
 	size_t nin_fds;
 	unsigned int depth; /* callbacks under way */
 	bool closed, freed, high, pending, paused, rejected;
-	bool overrun; /* the peer does not read: to be closed from the loop's top */
 	bool full;    /* the peer does not read: it is cut off from the loop, not inside a sender */
 };
 

@@ -177,6 +177,19 @@ within(const struct message_field *f, uint64_t v)
 	return v <= f->bound;
 }
 
+bool
+message_fits(enum message_type type, const void *msg)
+{
+	const struct row *row = &table[type];
+	const uint8_t *slot = (const uint8_t *)msg + MSG_SLOT;
+	size_t i;
+
+	for (i = 0; i < row->nfields; i++, slot += MSG_SLOT)
+		if (!within(&row->fields[i], slot_number(&row->fields[i], slot)))
+			return false;
+	return true;
+}
+
 static int
 encode_field(const struct message_field *f, const uint8_t *slot, struct buf *out)
 {

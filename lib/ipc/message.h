@@ -75,6 +75,8 @@ const char *role_program(enum role role);
 
 /* Appends a frame.  -1: EINVAL (a field out of its bounds: our own defect), ENOBUFS, ENOMEM. */
 int message_encode(enum message_type type, const void *msg, struct buf *out) WARN_UNUSED;
+/* Would message_encode() take it?  Every field within its bounds. */
+bool message_fits(enum message_type type, const void *msg);
 /* 0 and the header; 1: more bytes are needed; -1: not a frame (EPROTO). */
 int message_header(const uint8_t *data, size_t len, struct message_header *out) WARN_UNUSED;
 /* Decodes a whole frame (header checked before).  -1 with EPROTO: any bound broken. */

@@ -102,6 +102,8 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	M(seccomp_listener, FD, "tells the parent of forbidden system calls", R_ALL_TO_PARENT(R), )  \
 	M(link, FD, "one end of a channel to another role", R_PARENT_TO_ALL(R),                    \
 	    F(U8, role, ROLE__MAX - 1) F(U32, instance, IPC_INSTANCES_MAX - 1))                    \
+	M(relink, NOFD, "I cut this peer off: a fresh link, please", R_ALL_TO_PARENT(R), \
+	    F(U8, role, ROLE__MAX - 1) F(U32, instance, IPC_INSTANCES_MAX - 1)) \
 	M(drain, NOFD, "take on nothing new, end what is under way, then exit",                    \
 	    R_PARENT_TO_ALL(R), F(U32, deadline_ms, 3600000))                                      \
 	M(log, NOFD, "a log line", R_ALL_TO_PARENT(R), F(U8, level, 3) F(STR, line, 2048))         \

@@ -79,6 +79,30 @@ flush_all(struct service *s)
 	s->npending = 0;
 }
 
+/*
+ * A peer that was cut off lives on: without a fresh link no work would ever
+ * pass between the two again.  Once a second, so that two who can't
+ * understand each other don't keep the parent busy.
+ */
+static void
+ask_relinks(struct service *s)
+{
+	unsigned int role, i;
+
+	for (role = 0; role < ROLE__MAX; role++)
+		for (i = 0; i < IPC_INSTANCES_MAX; i++) {
+			struct msg_relink m = {.role = (uint8_t)role, .instance = i};
+
+			if (!s->relink[role][i])
+				continue;
+			s->relink[role][i] = false;
+			if (s->peers[role][i] != NULL)
+				continue;
+			(void)channel_send(s->parent, MSG_relink, &m);
+			return; /* the next one at the next tick */
+		}
+}
+
 static void
 on_tick(evutil_socket_t sock, short what, void *arg)
 {
@@ -89,6 +113,7 @@ on_tick(evutil_socket_t sock, short what, void *arg)
 	s->now_ms = time_mono_ms();
 	s->now_s = time_wall_s();
 	asks_tick(s->asks, s->now_ms);
+	ask_relinks(s);
 	if (s->begun && s->program->on_tick != NULL)
 		s->program->on_tick(s->ctx);
 	if (s->lost_lines > 0 && channel_pending_bytes(s->parent) == 0) {
@@ -128,8 +153,10 @@ on_close(void *ctx, struct channel *ch)
 		s->stopping = true;
 		return;
 	}
-	if (s->peers[role][instance] == ch)
+	if (s->peers[role][instance] == ch) {
 		s->peers[role][instance] = NULL;
+		s->relink[role][instance] = channel_is_rejected(ch);
+	}
 	asks_channel_lost(s->asks, ch);
 	if (s->program->on_unlink != NULL)
 		s->program->on_unlink(ctx, ch);

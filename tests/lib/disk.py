@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: ISC
 """A server's directory on a file system of its own, which a test may fill up or cut off.  Needs root and loop devices."""
+import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import struct
 import subprocess
 
@@ -27,6 +29,24 @@ def sync(path):
     fd = os.open(path, os.O_RDONLY)
     os.fsync(fd)
     os.close(fd)
+
+
+def freeze(server):
+    """The parent first, so that no child comes after."""
+    stop(server.process.pid)
+    for pid in server.pids().values():
+        with contextlib.suppress(OSError):      # an agent whose time had come
+            stop(pid)
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: state_of(pid) in "TDZ", "stopped")
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        return f.read().rsplit(")", 1)[1].split()[0]
 
 
 class Disk:
@@ -75,13 +95,14 @@ class Disk:
         wait_for(lambda: run("umount", self.where).returncode == 0, "umount")
 
     def cut(self):
-        """The power fails: what is not on the disk now never will be, not even the journal's last lines."""
+        """
+        The power fails: what is not on the disk now never will be, not even the journal's last lines.  All processes
+        stand still before: a file system that is shut down may answer 0 to an fsync that it gave up.
+        """
+        freeze(self.server)
         fd = os.open(self.where, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.ioctl(fd, FS_IOC_SHUTDOWN, struct.pack("I", NOLOGFLUSH))
         finally:
             os.close(fd)
-
-    def free(self):
-        fs = os.statvfs(self.where)
-        return fs.f_bavail * fs.f_frsize
+        self.server.kill()

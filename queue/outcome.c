@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What became of a recipient, from the moment it is known until the disk has it.
+ *
+ * Invariant: an outcome is not forgotten because the disk was full: the work
+ * stays, and the disk is asked again each second; nothing is delivered
+ * twice for want of room to write down that it was delivered once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "queue/queue.h"
+
+#define DEATHS_TOLERATED 2 /* before what it had at hand is held back for a while */
+#define POISON_DELAY_S	 10
+
+struct outcome { /* owned by its work */
+	enum ipc_outcome outcome;
+	int64_t due_s;
+	char *status, *text, *remote;
+};
+
+void
+outcome_free(struct work *w)
+{
+	struct outcome *o = w->outcome;
+
+	if (o == NULL)
+		return;
+	free(o->status);
+	free(o->text);
+	free(o->remote);
+	free(o);
+	w->outcome = NULL;
+}
+
+static int
+outcome_keep(
+    struct work *w, enum ipc_outcome outcome, int64_t due_s, const struct spool_answer *why)
+{
+	struct outcome *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return -1;
+	outcome_free(w);
+	w->outcome = o;
+	*o = (struct outcome){.outcome = outcome,
+	    .due_s = due_s,
+	    .status = strdup(why->status),
+	    .text = strdup(why->text),
+	    .remote = strdup(why->remote)};
+	if (o->status != NULL && o->text != NULL && o->remote != NULL)
+		return 0;
+	outcome_free(w);
+	return -1;
+}
+
+/* ENOENT: an admin removed it meanwhile. */
+static void
+on_recorded(void *arg, int error)
+{
+	struct work *w = arg;
+	struct program *p = w->program;
+
+	if (error != 0 && error != ENOENT) {
+		log_warn("event=outcome-not-stored error=\"%s\"", strerror(error));
+		work_stage(w, WORK_UNRECORDED);
+		return;
+	}
+	if (w->outcome != NULL && w->outcome->outcome == IPC_FAIL)
+		p->reports_due = true;
+	p->more_due = true;
+	work_free(w);
+}
+
+static void
+outcome_record(struct work *w)
+{
+	struct spool *s = w->program->spool;
+	const struct outcome *o = w->outcome;
+	struct spool_answer why;
+
+	work_stage(w, WORK_RECORDING);
+	if (o == NULL) {
+		spool_delivered(s, w->key, on_recorded, w);
+		return;
+	}
+	why = (struct spool_answer){o->status, o->text, o->remote};
+	if (o->outcome == IPC_FAIL)
+		spool_failed(s, w->key, o->due_s, &why, on_recorded, w);
+	else
+		spool_deferred(s, w->key, o->due_s, &why, on_recorded, w);
+}
+
+void
+outcomes_retry(struct program *p)
+{
+	struct works again = TAILQ_HEAD_INITIALIZER(again);
+	struct work *w;
+
+	TAILQ_CONCAT(&again, &p->unrecorded, entry);
+	while ((w = TAILQ_FIRST(&again)) != NULL) {
+		TAILQ_REMOVE(&again, w, entry);
+		TAILQ_INSERT_TAIL(&p->unrecorded, w, entry);
+		outcome_record(w);
+	}
+}
+
+/* RFC 5321 4.5.4.1: wait longer after each failure, from minutes to hours; once more at the end. */
+static int64_t
+retry_at(const struct work *w)
+{
+	const struct conf_values *v = &w->program->conf->values;
+	int64_t delay = v->retry_min_s, at;
+	uint32_t i;
+
+	for (i = 0; i < w->attempts && delay < v->retry_max_s; i++)
+		delay *= 2;
+	if (delay > v->retry_max_s)
+		delay = v->retry_max_s;
+	at = service_now_s(w->program->service) + delay;
+	return at < w->expires_s ? at : w->expires_s;
+}
+
+static void
+log_expired(const struct work *w, const struct spool_answer *why)
+{
+	struct logline l;
+
+	logline_start(&l, LOG_LEVEL_INFO, "expired");
+	logline_id(&l, "id", SPOOL_KEY_MESSAGE(w->key));
+	logline_str(&l, "to", w->address);
+	logline_str(&l, "status", why->status);
+	logline_str(&l, "text", why->text);
+	logline_end(&l);
+}
+
+void
+outcome_set(struct work *w, enum ipc_outcome outcome, const struct spool_answer *why)
+{
+	struct program *p = w->program;
+	int64_t now_s = service_now_s(p->service), due_s = now_s;
+
+	w->question = 0;
+	if (outcome == IPC_OK)
+		p->delivered++;
+	else if (outcome != IPC_FAIL && w->expires_s > now_s) {
+		outcome = IPC_RETRY;
+		due_s = retry_at(w);
+		p->deferred++;
+	} else {
+		if (outcome != IPC_FAIL)
+			log_expired(w, why);
+		outcome = IPC_FAIL;
+		p->failed++;
+	}
+	if (outcome != IPC_OK && outcome_keep(w, outcome, due_s, why) == -1) {
+		work_free(w); /* no memory: still due in the spool */
+		return;
+	}
+	outcome_record(w);
+}
+
+/*
+ * Delivery died with this at hand.  Tried again at once, unless that keeps
+ * happening: then it is held back, longer each time, so that a message that
+ * kills delivery does not keep it from all others.
+ */
+void
+outcome_lost(struct work *w)
+{
+	static const struct spool_answer why = {"4.3.0", "the delivery process died", ""};
+	int64_t delay = POISON_DELAY_S << (w->attempts < 8 ? w->attempts : 8);
+
+	if (w->program->deaths <= DEATHS_TOLERATED ||
+	    outcome_keep(w, IPC_RETRY, service_now_s(w->program->service) + delay, &why) == -1) {
+		work_free(w);
+		return;
+	}
+	outcome_record(w);
+}
