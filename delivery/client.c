@@ -23,7 +23,7 @@
 
 #define LINE_MAX_OCTETS 4096 /* RFC 5321 4.5.3.1.5 says 512; real servers say more */
 #define INPUT_MAX	(64U << 10)
-#define OUTPUT_MAX	(512U << 10) /* holds the mark, and a chunk of dots alone */
+#define OUTPUT_MAX	(512U << 10) /* holds the mark, and a window of chunks of dots alone */
 #define OUTPUT_MARK	(128U << 10) /* enough for now */
 #define STUFF_PIECE	8192U
 
@@ -202,18 +202,12 @@ client_body(struct client *c, struct span data)
 }
 
 void
-client_body_end(struct client *c, bool whole)
+client_body_end(struct client *c)
 {
 	uint8_t out[STUFF_END_ROOM];
 	size_t n;
 
-	if (c->state != CLIENT_BODY)
-		return;
-	if (!whole) {
-		client_fail(c, CAUSE_BODY_LOST, NULL);
-		return;
-	}
-	if (!client_may_talk(c))
+	if (c->state != CLIENT_BODY || !client_may_talk(c))
 		return;
 	n = stuff_end(&c->stuff, out);
 	client_enter(c, CLIENT_DOT);
@@ -221,16 +215,24 @@ client_body_end(struct client *c, bool whole)
 		client_fail(c, CAUSE_CONNECTION_LOST, strerror(errno));
 }
 
+void
+client_body_break(struct client *c, enum cause why)
+{
+	if (c->state == CLIENT_BODY)
+		client_fail(c, why, NULL);
+}
+
+/* The clock of the answer to the dot runs from when the dot is out. */
 static void
 on_drained(void *arg, struct io *io)
 {
 	struct client *c = arg;
 
 	(void)io;
-	if (c->state != CLIENT_BODY)
+	if (c->state != CLIENT_BODY && c->state != CLIENT_DOT)
 		return;
 	client_arm(c);
-	if (!c->full)
+	if (!c->full || c->state == CLIENT_DOT)
 		return;
 	c->full = false;
 	c->options->callbacks->on_room(c->options->arg, true);
@@ -344,7 +346,8 @@ client_start_tls(struct client *c)
 
 /* -- life -- */
 
-static const struct io_callbacks io_calls = {on_input, on_drained, on_ready, on_end};
+static const struct io_callbacks io_calls = {
+    .on_input = on_input, .on_drained = on_drained, .on_ready = on_ready, .on_end = on_end};
 
 struct client *
 client_create(struct event_base *base, int fd, const struct client_options *options,

@@ -46,7 +46,7 @@ enum client_end {
 struct client_callbacks {
 	/* After the last one QUIT may still be said: the mail's strings are not used any more. */
 	void (*on_verdict)(void *arg, size_t rcpt, const struct verdict *v);
-	/* The server waits for the body, from its start: client_body() and client_body_end(). */
+	/* The server waits for the body, from its start: client_body(), then client_body_end(). */
 	void (*on_body)(void *arg);
 	/* More (false), or less (true), than enough is buffered. */
 	void (*on_room)(void *arg, bool room);
@@ -72,8 +72,9 @@ struct client *client_create(struct event_base *base, int fd, const struct clien
 void client_free(struct client *c); /* NULL is fine; the connection is cut */
 
 void client_body(struct client *c, struct span data);
-/* whole false: the connection is cut before the final dot, nothing was delivered. */
-void client_body_end(struct client *c, bool whole);
+void client_body_end(struct client *c);
+/* There is no more of it: the connection is cut before the final dot, nothing was delivered. */
+void client_body_break(struct client *c, enum cause why);
 /* After on_over(): why not DONE. */
 const struct verdict *client_why(const struct client *c);
 

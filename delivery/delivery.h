@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "delivery/body.h"
 #include "lib/base/buf.h"
 #include "lib/base/map.h"
 #include "lib/service/service.h"
@@ -50,6 +51,7 @@ struct delivery {
 	struct buf ca; /* the CA bundle while it is read */
 	struct tls_client *tls;
 
+	struct bodies bodies;
 	struct job *gathering; /* its recipients are still coming */
 	struct jobs jobs;
 	struct jobs finished; /* freed by jobs_turn() */

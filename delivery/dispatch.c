@@ -53,11 +53,11 @@ static void
 on_chunk(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	struct delivery *d = ctx;
-	struct body *b = ask_owner(service_asks(d->service), ch, msg->req);
+	struct body_piece *p = ask_owner(service_asks(d->service), ch, msg->req);
 
 	(void)fd;
-	if (b != NULL)
-		body_answer(b, &msg->chunk);
+	if (p != NULL)
+		body_answer(p, &msg->chunk);
 }
 
 static void

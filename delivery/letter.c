@@ -86,21 +86,23 @@ on_chunk(void *arg, struct span data)
 }
 
 static void
-on_body_end(void *arg, bool whole)
+on_body_whole(void *arg)
 {
 	struct letter *l = arg;
 	struct msg_put_end end = {.req = l->req, .ok = true};
 
-	if (!whole) {
-		letter_recall(l);
-		letter_fail(l, CAUSE_BODY_LOST);
-		return;
-	}
 	l->state = LETTER_WHOLE;
 	(void)channel_send(l->agent->ch, MSG_put_end, &end);
 }
 
-static const struct body_callbacks body_calls = {on_chunk, on_body_end};
+static void
+on_body_broken(void *arg, enum cause why)
+{
+	letter_recall(arg);
+	letter_fail(arg, why);
+}
+
+static const struct body_callbacks body_calls = {on_chunk, on_body_whole, on_body_broken};
 
 static void
 on_put_failed(void *owner, uint32_t req, enum ask_failure why)
@@ -136,7 +138,7 @@ letter_send(struct letter *l)
 	l->state = LETTER_STREAMING;
 	header_scan_init(&l->scan, m.rcpt);
 	(void)channel_send(a->ch, MSG_put, &m);
-	body_start(&l->body, s, j->id, j->nchunks);
+	body_start(&l->body, &a->delivery->bodies);
 }
 
 int
@@ -151,6 +153,9 @@ letter_create(struct agent *a, struct job *j, size_t rcpt)
 	l->rcpt = rcpt;
 	l->body.callbacks = &body_calls;
 	l->body.arg = l;
+	l->body.id = j->id;
+	l->body.size_bytes = j->size_bytes;
+	l->body.nchunks = j->nchunks;
 	j->rcpts[rcpt].letter = l;
 	TAILQ_INSERT_TAIL(&a->waiting, l, entry);
 	return 0;

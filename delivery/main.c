@@ -68,6 +68,7 @@ prepare(void *ctx)
 {
 	struct delivery *d = ctx;
 
+	bodies_init(&d->bodies, d->service);
 	if (d->hostname[0] == '\0' && gethostname(d->hostname, sizeof(d->hostname) - 1) == -1)
 		return -1;
 	if ((d->tls = tls_client_create()) == NULL) {

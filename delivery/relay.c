@@ -100,12 +100,15 @@ relay_forget_job(struct relay *r)
 	r->job = NULL;
 }
 
+/* The client reads the job's strings until it is freed. */
 void
 relay_abandon(struct relay *r)
 {
 	r->job = NULL;
 	body_stop(&r->body);
 	route_stop(&r->route);
+	client_free(r->client);
+	r->client = NULL;
 	relay_ripen(r, EVENT_OVER);
 }
 
@@ -212,7 +215,7 @@ on_body(void *arg)
 	struct relay *r = arg;
 
 	if (r->job != NULL)
-		body_start(&r->body, r->delivery->service, r->job->id, r->job->nchunks);
+		body_start(&r->body, &r->delivery->bodies);
 }
 
 static void
@@ -264,14 +267,22 @@ on_chunk(void *arg, struct span data)
 }
 
 static void
-on_body_end(void *arg, bool whole)
+on_body_whole(void *arg)
 {
 	struct relay *r = arg;
 
-	client_body_end(r->client, whole);
+	client_body_end(r->client);
 }
 
-static const struct body_callbacks body_calls = {on_chunk, on_body_end};
+static void
+on_body_broken(void *arg, enum cause why)
+{
+	struct relay *r = arg;
+
+	client_body_break(r->client, why);
+}
+
+static const struct body_callbacks body_calls = {on_chunk, on_body_whole, on_body_broken};
 
 /* -- the start -- */
 
@@ -401,6 +412,9 @@ relay_create(struct job *j)
 	r->route.arg = r;
 	r->body.callbacks = &body_calls;
 	r->body.arg = r;
+	r->body.id = j->id;
+	r->body.size_bytes = j->size_bytes;
+	r->body.nchunks = j->nchunks;
 	r->addresses = calloc(j->nrcpts, sizeof(*r->addresses));
 	r->indices = calloc(j->nrcpts, sizeof(*r->indices));
 	if (r->addresses == NULL || r->indices == NULL ||

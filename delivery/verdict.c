@@ -24,6 +24,8 @@ static const struct {
     [CAUSE_BUSY] = {IPC_RETRY, "4.3.2", "too many deliveries under way"},
     [CAUSE_STOPPING] = {IPC_RETRY, "4.3.2", "this server is stopping"},
     [CAUSE_BODY_LOST] = {IPC_RETRY, "4.3.0", "the message could not be read from the spool"},
+    [CAUSE_BODY_DAMAGED] = {IPC_RETRY, "4.3.0",
+	"the message in the spool is not as long as it was"},
     [CAUSE_NO_ACTION] = {IPC_RETRY, "4.3.5", "no such action in the configuration"},
     [CAUSE_ACTION_UNSUPPORTED] = {IPC_RETRY, "4.3.5", "the action is not supported"},
     [CAUSE_BAD_RELAY] = {IPC_RETRY, "4.3.5", "the relay's URL is wrong"},

@@ -5,7 +5,8 @@
  *
  * Invariants: the report and the removal of what it reports are one step of
  * the spool; mail with the null sender is never reported on (RFC 5321 6.1),
- * its failure stands in the log.
+ * its failure stands in the log.  A report that can't be made is put off, so
+ * that it never stands before other messages'.  Nothing is fatal.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +20,10 @@
 #include "queue/queue.h"
 
 #define REPORTS_PER_TURN 8
-#define RCPTS_MAX	 1000 /* told of in one report */
+#define RCPTS_MAX	 1000 /* settled by one report; the others are left to the next */
+#define FULL_TEXTS	 100  /* recipients of whom the whole answer is told */
+#define SHORT_TEXT	 200  /* octets of the others' */
+#define RETRY_S		 300  /* when a report could not be made */
 #define NOTIFY_NEVER	 0x1U
 #define NOTIFY_FAILURE	 0x4U /* RFC 3461 4.1; nothing given means failure */
 #define REPORT_MAX	 (2U << 20)
@@ -31,15 +35,33 @@ struct report { /* while it is put together */
 	int64_t received_s;
 	uint32_t nchunks;
 	struct dsn_recipient *rcpts;
-	size_t n;
+	size_t n, ntold;	     /* ntold: the first ones, that fit */
+	uint64_t settled[RCPTS_MAX]; /* keys: of those told of, then of those not to be */
+	size_t nsettled;
+	bool more; /* left to the next report */
 	struct buf header, text;
 	bool out_of_memory;
+};
+
+struct pending { /* until the spool tells the fate of a report; owned by its done */
+	struct program *p;
+	uint64_t id;
 };
 
 static char *
 keep(struct report *r, const char *s)
 {
 	char *copy = strdup(s);
+
+	if (copy == NULL)
+		r->out_of_memory = true;
+	return copy;
+}
+
+static char *
+keep_text(struct report *r, const char *s)
+{
+	char *copy = strndup(s, r->n <= FULL_TEXTS ? SPOOL_TEXT_MAX : SHORT_TEXT);
 
 	if (copy == NULL)
 		r->out_of_memory = true;
@@ -57,20 +79,29 @@ take_rcpt(struct report *r, const struct spool_rcpt *rcpt)
 {
 	struct dsn_recipient *list, *d;
 
-	if (rcpt->state != SPOOL_FAILED || !wants_report(rcpt) || r->n >= RCPTS_MAX)
+	if (rcpt->state != SPOOL_FAILED)
+		return;
+	if (r->nsettled == RCPTS_MAX) {
+		r->more = true;
+		return;
+	}
+	r->settled[r->nsettled++] = rcpt->key;
+	if (!wants_report(rcpt))
 		return;
 	if ((list = reallocarray(r->rcpts, r->n + 1, sizeof(*list))) == NULL) {
 		r->out_of_memory = true;
 		return;
 	}
 	r->rcpts = list;
+	r->settled[r->nsettled - 1] = r->settled[r->n];
+	r->settled[r->n] = rcpt->key;
 	d = &list[r->n++];
 	*d = (struct dsn_recipient){.original = keep(r, rcpt->original),
 	    .final = keep(r, rcpt->address),
 	    .orcpt = keep(r, rcpt->orcpt),
 	    .action = DSN_ACTION_FAILED,
 	    .status = keep(r, rcpt->status),
-	    .diagnostic = keep(r, rcpt->text),
+	    .diagnostic = keep_text(r, rcpt->text),
 	    .remote_mta = keep(r, rcpt->remote),
 	    .last_attempt_s = service_now_s(r->p->service)};
 }
@@ -145,6 +176,33 @@ read_header(struct report *r)
 			break;
 }
 
+/* Half of those told of are left to the next report. */
+static void
+tell_half(struct report *r)
+{
+	size_t half = r->ntold / 2, rest = r->nsettled - r->ntold;
+
+	memmove(&r->settled[half], &r->settled[r->ntold], rest * sizeof(r->settled[0]));
+	r->nsettled = half + rest;
+	r->ntold = half;
+	r->more = true;
+}
+
+/* As many recipients as fit; one always does, and the header with it. */
+static int
+write_recipients(struct report *r, struct dsn *d)
+{
+	for (r->ntold = r->n;; tell_half(r)) {
+		buf_init(&r->text, REPORT_MAX);
+		d->nrecipients = r->ntold;
+		if (dsn_format(d, &r->text) == 0)
+			return 0;
+		if (errno != ENOBUFS || r->ntold <= 1)
+			return -1;
+		buf_free(&r->text);
+	}
+}
+
 static int
 write_text(struct report *r, int64_t now_s)
 {
@@ -158,8 +216,7 @@ write_text(struct report *r, int64_t now_s)
 	    .boundary = boundary,
 	    .arrival_s = r->received_s,
 	    .now_s = now_s,
-	    .recipients = r->rcpts,
-	    .nrecipients = r->n};
+	    .recipients = r->rcpts};
 
 	if (getrandom(noise, sizeof(noise), 0) != (ssize_t)sizeof(noise))
 		return -1;
@@ -167,9 +224,12 @@ write_text(struct report *r, int64_t now_s)
 	    (unsigned long long)noise[1]);
 	(void)snprintf(mailer, sizeof(mailer), "MAILER-DAEMON@%s", queue_hostname(r->p));
 	read_header(r);
+	if (r->out_of_memory) {
+		errno = ENOMEM;
+		return -1;
+	}
 	d.headers = (struct span){buf_head(&r->header), r->header.len};
-	buf_init(&r->text, REPORT_MAX);
-	return r->out_of_memory ? -1 : dsn_format(&d, &r->text);
+	return write_recipients(r, &d);
 }
 
 /* -- into the spool -- */
@@ -189,18 +249,55 @@ append_text(struct report *r, uint64_t id)
 	return 0;
 }
 
+/* Something is in the way of this message's report: others go first. */
 static void
-on_reported(void *arg, int error)
+put_off(struct program *p, uint64_t id, int error)
 {
-	struct program *p = arg;
+	struct logline l;
 
-	if (error == 0)
-		p->more_due = true;
-	else
-		p->reports_due = true; /* again at the next tick */
+	logline_start(&l, LOG_LEVEL_WARN, "report-put-off");
+	logline_id(&l, "id", id);
+	logline_u64(&l, "retry_s", RETRY_S);
+	logline_str(&l, "why", strerror(error));
+	logline_end(&l);
+	spool_report_later(p->spool, id, service_now_s(p->service) + RETRY_S, NULL, NULL);
 }
 
 static void
+on_reported(void *arg, int error)
+{
+	struct pending *pending = arg;
+	struct program *p = pending->p;
+
+	if (error == 0)
+		p->more_due = p->reports_due = true; /* the report is, and perhaps a further one */
+	else if (error != ENOENT)		     /* an admin may have removed it */
+		put_off(p, pending->id, error);
+	free(pending);
+}
+
+/* The spool takes the report, or NULL, for what is settled. */
+static int
+settle(const struct report *r, const struct spool_message *m, const struct spool_rcpt *to)
+{
+	static const struct span no_trace = {(const uint8_t *)"", 0};
+	struct spool_report report = {.id = r->id,
+	    .settled = r->settled,
+	    .nsettled = r->nsettled,
+	    .more = r->more,
+	    .message = m,
+	    .trace = no_trace,
+	    .to = to};
+	struct pending *pending;
+
+	if ((pending = malloc(sizeof(*pending))) == NULL)
+		return -1;
+	*pending = (struct pending){.p = r->p, .id = r->id};
+	spool_reported(r->p->spool, &report, on_reported, pending);
+	return 0;
+}
+
+static int
 store_report(struct report *r, int64_t now_s)
 {
 	struct program *p = r->p;
@@ -222,26 +319,28 @@ store_report(struct report *r, int64_t now_s)
 	    .flags = SPOOL_IS_REPORT,
 	    .received_s = now_s,
 	    .expires_s = now_s + p->conf->values.queue_ttl_s};
-	static const struct span no_trace = {(const uint8_t *)"", 0};
 	struct logline l;
+	int error;
 
 	if (spool_begin(p->spool, now_s, r->text.len, &m.id) == -1)
-		return;
-	if (append_text(r, m.id) == -1) {
+		return -1;
+	if (append_text(r, m.id) == -1 || settle(r, &m, &to) == -1) {
+		error = errno;
 		spool_abandon(p->spool, m.id);
-		return;
+		errno = error;
+		return -1;
 	}
-	spool_reported(p->spool, r->id, &m, no_trace, &to, on_reported, p);
 	p->reports++;
 	logline_start(&l, LOG_LEVEL_INFO, "reported");
 	logline_id(&l, "id", r->id);
 	logline_id(&l, "report", m.id);
 	logline_str(&l, "to", r->sender);
-	logline_u64(&l, "recipients", r->n);
+	logline_u64(&l, "recipients", r->ntold);
 	logline_end(&l);
+	return 0;
 }
 
-static void
+static int
 drop(struct report *r)
 {
 	struct logline l;
@@ -251,22 +350,32 @@ drop(struct report *r)
 	logline_str(
 	    &l, "why", r->n == 0 ? "no report was asked for" : "there is no sender to tell");
 	logline_end(&l);
-	spool_reported(r->p->spool, r->id, NULL, (struct span){NULL, 0}, NULL, on_reported, r->p);
+	return settle(r, NULL, NULL);
+}
+
+static int
+report_make(struct report *r)
+{
+	int64_t now_s = service_now_s(r->p->service);
+
+	if (spool_get(r->p->spool, r->id, SPOOL_RCPT_MAX, visit, r) == -1)
+		return -1;
+	if (r->out_of_memory) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (r->sender[0] == '\0' || r->n == 0)
+		return drop(r);
+	return write_text(r, now_s) == -1 ? -1 : store_report(r, now_s);
 }
 
 static void
-report_message(void *arg, uint64_t id)
+report_message(struct program *p, uint64_t id)
 {
-	struct program *p = arg;
 	struct report r = {.p = p, .id = id};
-	int64_t now_s = service_now_s(p->service);
 
-	if (spool_get(p->spool, id, SPOOL_RCPT_MAX, visit, &r) == 0 && !r.out_of_memory) {
-		if (r.sender[0] == '\0' || r.n == 0)
-			drop(&r);
-		else if (write_text(&r, now_s) == 0)
-			store_report(&r, now_s);
-	}
+	if (report_make(&r) == -1)
+		put_off(p, id, errno);
 	report_free(&r);
 }
 

@@ -152,23 +152,35 @@ changes_settle(struct spool *s, const struct change *changes, size_t n, int erro
 	}
 }
 
+/*
+ * Nothing waits for the group's end, so that the handle can be worked on
+ * between groups, and no change's fate is forgotten.
+ */
+static bool
+group_is_closed(const struct spool *s)
+{
+	return s->nchanges == 0 && !s->in_tx && s->doomed == 0;
+}
+
 /* An I/O error: this handle commits nothing more; a fresh one takes over. */
 static void
 store_replace(struct spool *s, int64_t now_s)
 {
+	bug_on(!group_is_closed(s));
 	log_warn("event=spool-reopen group=%llu", (unsigned long long)s->group);
 	spool_down(s);
-	s->doomed = 0;
 	s->stats.reopened++;
 	if (spool_up(s, now_s) == 0)
 		log_info("event=spool-reopened");
 }
 
-/* Moves the log into the database when it is due; here no group is open. */
+/* Moves the log into the database when it is due. */
 static void
 log_shorten(struct spool *s, int64_t now_s)
 {
+	bug_on(!group_is_closed(s));
 	spool_log_shorten(s);
+	s->doomed = 0; /* nobody's group */
 	if (s->suspect)
 		store_replace(s, now_s);
 }
@@ -195,21 +207,23 @@ spool_commit(struct spool *s, int64_t now_s)
 		s->doomed = 0;
 		changes_condemn(s, changes, n);
 	}
+	spool_rebuild_doubtful(s, now_s);
 	if (s->suspect)
 		store_replace(s, now_s);
-	/* The log is shortened after the answers, unless every done opens a group at once. */
+	/* The log is shortened after the answers, unless a done opens a group at once. */
 	if (s->wal_frames >= 2 * s->checkpoint_at)
 		log_shorten(s, now_s);
 	changes_settle(s, changes, n, error);
 	free(changes);
-	if (s->wal_frames >= s->checkpoint_at)
+	if (group_is_closed(s) && !s->suspect && s->wal_frames >= s->checkpoint_at)
 		log_shorten(s, now_s);
 }
 
 bool
 spool_needs_commit(const struct spool *s)
 {
-	return s->nchanges > 0 || s->doomed != 0 || s->suspect || s->open_bytes > OPEN_BYTES_MAX;
+	return s->nchanges > 0 || s->doomed != 0 || s->suspect || s->index_doubt != 0 ||
+	       s->open_bytes > OPEN_BYTES_MAX;
 }
 
 /* Gives free pages back to the file system, some at a time; true while there are too many. */

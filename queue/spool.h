@@ -8,6 +8,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/bug.h"
+#include "lib/ipc/messages.h"
 
 /*
  * The spool: everything that Postern owes to anybody, on disk.
@@ -19,7 +20,7 @@
  * ENOSPC (disk full; nothing lost, try later), EIO (the store had to be
  * reopened, or is down; the change did not happen), ENOENT (no such message or
  * recipient in such a state), EINVAL (an argument past its bound), E2BIG (past
- * SPOOL_RCPT_MAX), ENOMEM.
+ * SPOOL_RCPT_MAX; it stays so, trying again is in vain), ENOMEM.
  * No done is called from inside the call that took it.  A NULL done is allowed.
  * Reads see the open group and are answered before the call returns; a second
  * implementation may answer later.  Only the schedule does not: spool_due()
@@ -44,13 +45,30 @@ enum spool_state {
 #define SPOOL_AUTHENTICATED 0x10U /* came from an authenticated client */
 #define SPOOL_WARNED	    0x20U /* its delay warning was sent */
 
-#define SPOOL_ADDRESS_MAX   512	   /* octets of an address */
-#define SPOOL_CHUNK_MAX	    32768  /* octets of a body chunk */
-#define SPOOL_TEXT_MAX	    1024   /* octets of the last answer kept for a recipient */
-#define SPOOL_RCPT_MAX	    100000 /* recipients of one message, expansion included */
+/*
+ * Bounds, inclusive.  Those of lib/ipc/messages.h, so that whatever comes out
+ * of the spool can be sent; a row beyond one is damaged.
+ */
+#define SPOOL_ID_MAX	  IPC_ID_MAX
+#define SPOOL_ADDRESS_MAX IPC_ADDRESS_MAX /* octets: sender, address, original, orcpt, client */
+#define SPOOL_NAME_MAX	  IPC_NAME_MAX	  /* dest, remote */
+#define SPOOL_WORD_MAX	  IPC_WORD_MAX	  /* action, user */
+#define SPOOL_TEXT_MAX	  IPC_TEXT_MAX
+#define SPOOL_STATUS_MAX  IPC_STATUS_MAX
+#define SPOOL_CHUNK_MAX	  IPC_CHUNK_MAX
+#define SPOOL_ENVID_MAX	  128
+#define SPOOL_RET_MAX	  4
+#define SPOOL_FLAGS_MAX	  0xffU
+#define SPOOL_NOTIFY_MAX  0xfU
+#define SPOOL_NCHUNKS_MAX 0xffffffU
+/*
+ * Recipients that one message may ever have had: expansions give new numbers
+ * and none is used twice.  A message that spent them can't be expanded further.
+ */
+#define SPOOL_RCPT_MAX 100000
 
 struct spool_message {
-	uint64_t id;		 /* below 2^39, never used again */
+	uint64_t id;		 /* never used again */
 	const char *sender;	 /* reverse-path without brackets; "" is the null sender */
 	const char *envid, *ret; /* RFC 3461; "" when not given */
 	const char *client;	 /* for people: who handed it in, "[192.0.2.1] helo.example" */
@@ -88,7 +106,7 @@ struct spool_options {
 
 struct spool_stats {
 	uint64_t messages, recipients, commits, commit_us, changes, largest_group, reopened,
-	    quarantined;
+	    quarantined, repaired;
 };
 
 typedef void (*spool_done)(void *arg, int error);
@@ -144,7 +162,8 @@ int spool_read(
 
 /*
  * EXPAND -> n rows in state READY or EXPAND (state, address, action, user, dest of each), due
- * now.  The first keeps the key; n 0: the row goes as if delivered.
+ * now, or FAILED (address, status, text, remote), to be reported from now on.  The first keeps
+ * the key; n 0: the row goes as if delivered.  E2BIG: the caller fails the recipient.
  */
 void spool_expand(struct spool *s, uint64_t key, const struct spool_rcpt *into, size_t n,
     int64_t now_s, spool_done done, void *arg);
@@ -162,18 +181,23 @@ void spool_failed(struct spool *s, uint64_t key, int64_t due_s, const struct spo
     spool_done done, void *arg);
 
 /* -- reports -- */
-/* Ids of messages with FAILED recipients whose report is due; at most limit. */
+/* Ids of messages with FAILED recipients whose report is due, oldest first; at most limit. */
 typedef void (*spool_id)(void *arg, uint64_t id);
 int
 spool_reports(struct spool *s, int64_t now_s, size_t limit, spool_id visit, void *arg) WARN_UNUSED;
-/*
- * The report on message id replaces its FAILED recipients, in one step:
- * report NULL (null sender, nothing to say) only removes them.  report->id is
- * from spool_begin(); its body was appended; to is its one recipient.
- * All that are FAILED go, so write it and call this in one turn of the loop.
- */
-void spool_reported(struct spool *s, uint64_t id, const struct spool_message *report,
-    struct span trace, const struct spool_rcpt *to, spool_done done, void *arg);
+/* Not before due_s: what is in the way now shall not be in the way of other reports. */
+void spool_report_later(struct spool *s, uint64_t id, int64_t due_s, spool_done done, void *arg);
+/* The report on message id replaces those of its FAILED recipients that it settles, in one step. */
+struct spool_report {
+	uint64_t id;
+	const uint64_t *settled; /* keys: told of, or not to be told of */
+	size_t nsettled;
+	bool more;			     /* others are left: the next report is due at once */
+	const struct spool_message *message; /* id from spool_begin(), body appended; NULL: none */
+	struct span trace;
+	const struct spool_rcpt *to; /* its one recipient */
+};
+void spool_reported(struct spool *s, const struct spool_report *r, spool_done done, void *arg);
 void spool_set_flags(
     struct spool *s, uint64_t id, unsigned int set, unsigned int clear, spool_done done, void *arg);
 

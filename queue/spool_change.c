@@ -17,8 +17,7 @@ struct order {	     /* one call's arguments, for the function that carries it ou
 	const struct spool_answer *why;
 	const struct spool_rcpt *rcpts;
 	size_t n;
-	const struct spool_message *report;
-	struct span trace;
+	const struct spool_report *report;
 	unsigned int set, clear;
 };
 
@@ -107,34 +106,50 @@ numbers_take(struct spool *s, uint64_t id, size_t n, uint64_t *first)
 static void
 bind_target(struct spool *s, enum statement q, const struct order *o, const struct spool_rcpt *r)
 {
+	bool failed = r->state == SPOOL_FAILED;
+
 	spool_bind_int(s, q, 1, (int64_t)o->id);
 	spool_bind_int(s, q, 2, (int64_t)r->state);
 	spool_bind_int(s, q, 3, o->time_s);
 	spool_bind_text(s, q, 4, r->address, SPOOL_ADDRESS_MAX);
-	spool_bind_text(s, q, 5, r->action, SPOOL_ADDRESS_MAX);
-	spool_bind_text(s, q, 6, r->user, SPOOL_ADDRESS_MAX);
-	spool_bind_text(s, q, 7, r->dest, SPOOL_ADDRESS_MAX);
+	spool_bind_text(s, q, 5, r->action, SPOOL_WORD_MAX);
+	spool_bind_text(s, q, 6, r->user, SPOOL_WORD_MAX);
+	spool_bind_text(s, q, 7, r->dest, SPOOL_NAME_MAX);
+	spool_bind_text(s, q, 8, failed ? r->status : "", SPOOL_STATUS_MAX);
+	spool_bind_text(s, q, 9, failed ? r->text : "", SPOOL_TEXT_MAX);
+	spool_bind_text(s, q, 10, failed ? r->remote : "", SPOOL_NAME_MAX);
+}
+
+static int
+report_due(struct spool *s, uint64_t id, int64_t due_s)
+{
+	spool_bind_int(s, Q_MESSAGE_REPORT_DUE, 1, (int64_t)id);
+	spool_bind_int(s, Q_MESSAGE_REPORT_DUE, 2, due_s);
+	return run_on_one(s, Q_MESSAGE_REPORT_DUE);
 }
 
 /* The first target takes the row over, the others are added beside it. */
 static int
 expand_rows(struct spool *s, const struct order *o)
 {
-	uint64_t first = 0;
+	uint64_t first = 0, id = SPOOL_KEY_MESSAGE(o->id);
+	bool failed = o->rcpts[0].state == SPOOL_FAILED;
 	size_t i;
 
 	bind_target(s, Q_RCPT_EXPAND, o, &o->rcpts[0]);
 	if (run_on_one(s, Q_RCPT_EXPAND) == -1)
 		return -1;
-	if (o->n > 1 && numbers_take(s, SPOOL_KEY_MESSAGE(o->id), o->n - 1, &first) == -1)
+	if (o->n > 1 && numbers_take(s, id, o->n - 1, &first) == -1)
 		return -1;
 	for (i = 1; i < o->n; i++) {
 		bind_target(s, Q_RCPT_ADD_LIKE, o, &o->rcpts[i]);
-		spool_bind_int(s, Q_RCPT_ADD_LIKE, 8,
-		    (int64_t)SPOOL_KEY(SPOOL_KEY_MESSAGE(o->id), first + i - 1));
+		spool_bind_int(s, Q_RCPT_ADD_LIKE, 11, (int64_t)SPOOL_KEY(id, first + i - 1));
 		if (run_on_one(s, Q_RCPT_ADD_LIKE) == -1)
 			return -1;
+		failed = failed || o->rcpts[i].state == SPOOL_FAILED;
 	}
+	if (failed && report_due(s, id, o->time_s) == -1)
+		return -1;
 	s->totals.recipients += o->n - 1;
 	return 0;
 }
@@ -155,7 +170,9 @@ carry_expand(struct spool *s, const struct order *o)
 		return carry_delivered(s, o);
 	if (spool_hide(s, SPOOL_KEY_MESSAGE(o->id)) == -1)
 		return -1;
-	return o->n == 1 ? expand_rows(s, o) : behind_savepoint(s, expand_rows, o);
+	if (o->n == 1 && o->rcpts[0].state != SPOOL_FAILED)
+		return expand_rows(s, o);
+	return behind_savepoint(s, expand_rows, o);
 }
 
 void
@@ -172,9 +189,9 @@ bind_answer(struct spool *s, enum statement q, const struct order *o)
 {
 	spool_bind_int(s, q, 1, (int64_t)o->id);
 	spool_bind_int(s, q, 2, o->time_s);
-	spool_bind_text(s, q, 3, o->why->status, 255);
+	spool_bind_text(s, q, 3, o->why->status, SPOOL_STATUS_MAX);
 	spool_bind_text(s, q, 4, o->why->text, SPOOL_TEXT_MAX);
-	spool_bind_text(s, q, 5, o->why->remote, SPOOL_ADDRESS_MAX);
+	spool_bind_text(s, q, 5, o->why->remote, SPOOL_NAME_MAX);
 }
 
 static int
@@ -198,9 +215,7 @@ fail_rows(struct spool *s, const struct order *o)
 	bind_answer(s, Q_RCPT_FAIL, o);
 	if (run_on_one(s, Q_RCPT_FAIL) == -1)
 		return -1;
-	spool_bind_int(s, Q_MESSAGE_REPORT_DUE, 1, (int64_t)SPOOL_KEY_MESSAGE(o->id));
-	spool_bind_int(s, Q_MESSAGE_REPORT_DUE, 2, o->time_s);
-	return run_on_one(s, Q_MESSAGE_REPORT_DUE);
+	return report_due(s, SPOOL_KEY_MESSAGE(o->id), o->time_s);
 }
 
 static int
@@ -217,24 +232,61 @@ spool_failed(struct spool *s, uint64_t key, int64_t due_s, const struct spool_an
 	    (struct change){.done = done, .arg = arg});
 }
 
+/* A message that can't even be put off is in the way of all others: it is set aside. */
+static int
+carry_report_later(struct spool *s, const struct order *o)
+{
+	spool_bind_int(s, Q_MESSAGE_REPORT_SET, 1, (int64_t)o->id);
+	spool_bind_int(s, Q_MESSAGE_REPORT_SET, 2, o->time_s);
+	if (run_on_one(s, Q_MESSAGE_REPORT_SET) == 0)
+		return 0;
+	if (errno == EILSEQ) {
+		spool_quarantine_message(s, o->id, "its report can't be put off", false);
+		errno = EILSEQ;
+	}
+	return -1;
+}
+
+void
+spool_report_later(struct spool *s, uint64_t id, int64_t due_s, spool_done done, void *arg)
+{
+	change(s, carry_report_later, &(struct order){.id = id, .time_s = due_s},
+	    (struct change){.done = done, .arg = arg});
+}
+
+/* Those that are settled go; ENOENT when one is not there any more, or not FAILED. */
+static int
+settled_erase(struct spool *s, const struct spool_report *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nsettled; i++) {
+		if (SPOOL_KEY_MESSAGE(r->settled[i]) != r->id) {
+			errno = EINVAL;
+			return -1;
+		}
+		spool_bind_int(s, Q_RCPT_DELETE_FAILED, 1, (int64_t)r->settled[i]);
+		if (run_on_one(s, Q_RCPT_DELETE_FAILED) == -1)
+			return -1;
+		s->totals.recipients -= s->totals.recipients > 0 ? 1 : 0;
+	}
+	return 0;
+}
+
 static int
 report_rows(struct spool *s, const struct order *o)
 {
-	uint64_t failed;
+	const struct spool_report *r = o->report;
+	enum statement q = r->more ? Q_MESSAGE_REPORT_SET : Q_MESSAGE_REPORT_DONE;
 
-	if (message_exists(s, o->id) == -1)
+	if (message_exists(s, r->id) == -1 ||
+	    (r->message != NULL && spool_store_message(s, r->message, r->trace, r->to, 1) == -1) ||
+	    settled_erase(s, r) == -1)
 		return -1;
-	if (o->report != NULL && spool_store_message(s, o->report, o->trace, o->rcpts, o->n) == -1)
-		return -1;
-	spool_bind_int(s, Q_RCPT_DELETE_FAILED, 1, (int64_t)o->id);
-	if (spool_run(s, Q_RCPT_DELETE_FAILED) == -1)
-		return -1;
-	failed = spool_changed(s);
-	s->totals.recipients -= s->totals.recipients < failed ? s->totals.recipients : failed;
-	spool_bind_int(s, Q_MESSAGE_REPORT_DONE, 1, (int64_t)o->id);
-	if (spool_run(s, Q_MESSAGE_REPORT_DONE) == -1)
-		return -1;
-	return spool_erase_empty(s, o->id);
+	spool_bind_int(s, q, 1, (int64_t)r->id);
+	if (r->more)
+		spool_bind_int(s, q, 2, s->now_s);
+	return spool_run(s, q) == -1 ? -1 : spool_erase_empty(s, r->id);
 }
 
 static int
@@ -250,25 +302,23 @@ carry_reported(struct spool *s, const struct order *o)
 }
 
 void
-spool_reported(struct spool *s, uint64_t id, const struct spool_message *report, struct span trace,
-    const struct spool_rcpt *to, spool_done done, void *arg)
+spool_reported(struct spool *s, const struct spool_report *r, spool_done done, void *arg)
 {
-	struct order o = {.id = id, .report = report, .trace = trace, .rcpts = to, .n = 1};
+	struct order o = {.id = r->id, .report = r};
 	struct change c = {.done = done, .arg = arg};
-	struct incoming *inc;
 
-	if (report != NULL) {
-		c.id = report->id;
+	if (r->message != NULL) {
+		c.id = r->message->id;
 		c.kind = CHANGE_REPORT;
 	}
 	change(s, carry_reported, &o, c);
-	if (report == NULL || s->changes[s->nchanges - 1].error == 0)
+	if (r->message == NULL || s->changes[s->nchanges - 1].error == 0)
 		return;
 	/* Undone or never begun: its body, wherever it is, goes too. */
-	if ((inc = map_get_u64(s->incoming, report->id)) != NULL)
-		spool_abandon(s, report->id);
+	if (map_get_u64(s->incoming, r->message->id) != NULL)
+		spool_abandon(s, r->message->id);
 	else
-		spool_condemn(s, report->id, false);
+		spool_condemn(s, r->message->id, false);
 }
 
 static int
@@ -279,6 +329,10 @@ flag_rows(struct spool *s, const struct order *o)
 	spool_bind_int(s, Q_MESSAGE_FLAGS, 1, (int64_t)o->id);
 	spool_bind_int(s, Q_MESSAGE_FLAGS, 2, o->set);
 	spool_bind_int(s, Q_MESSAGE_FLAGS, 3, o->clear & ~o->set);
+	if ((o->set | o->clear) > SPOOL_FLAGS_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (run_on_one(s, Q_MESSAGE_FLAGS) == -1)
 		return -1;
 	if (((o->set | o->clear) & SPOOL_HELD_MESSAGE) == 0)

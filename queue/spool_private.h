@@ -11,12 +11,12 @@
 #include "lib/base/bug.h"
 #include "lib/base/map.h"
 #include "queue/spool.h"
+#include "queue/spool_schema.h"
 
 /* What the queue/spool*.c files share, and nobody else sees. */
 
-#define SPOOL_ROWS_MAX		 (1U << 24) /* chunk rows of one message: the key's low bits */
 #define SPOOL_CHUNK_KEY(id, seq) ((int64_t)((id) << 24 | (uint64_t)(seq)))
-#define SPOOL_ID_MAX		 (1ULL << 39)
+#define SPOOL_NUMBER_MAX	 0xfffffU /* of a recipient: the key's low bits */
 
 /* recipient.held: why a recipient is not in the schedule though its state is EXPAND or READY. */
 enum held { HELD_NO, HELD_ADMIN, HELD_DAMAGED };
@@ -38,6 +38,7 @@ enum statement {
 	Q_MESSAGE_NUMBERS_GET,
 	Q_MESSAGE_NUMBERS_SET,
 	Q_MESSAGE_REPORT_DUE,
+	Q_MESSAGE_REPORT_SET,
 	Q_MESSAGE_REPORT_DONE,
 	Q_MESSAGE_DELETE_ALL,
 	Q_RCPT_ADD,
@@ -48,7 +49,7 @@ enum statement {
 	Q_RCPT_EXPAND,
 	Q_RCPT_DELETE,
 	Q_RCPT_DELETE_OF,
-	Q_RCPT_DELETE_FAILED,
+	Q_RCPT_DELETE_FAILED, /* one */
 	Q_RCPT_DELETE_ALL,
 	Q_RCPT_DEFER,
 	Q_RCPT_FAIL,
@@ -128,9 +129,12 @@ struct spool {
 	int64_t retry_s;    /* down: when to try again */
 	unsigned int tries; /* down: attempts so far */
 
-	bool in_tx;	   /* a transaction is open */
-	int doomed;	   /* the open group is rolled back and will answer this errno */
-	bool suspect;	   /* an I/O error: this handle must not be used for another commit */
+	bool in_tx;   /* a transaction is open */
+	int doomed;   /* the open group is rolled back and will answer this errno */
+	bool suspect; /* an I/O error: this handle must not be used for another commit */
+	/* Indices that may be damaged, a bit each: made anew between groups, not before rebuild_s. */
+	unsigned int index_doubt;
+	int64_t rebuild_s[SPOOL_INDICES];
 	uint64_t group;	   /* number of the open group */
 	size_t open_bytes; /* chunk bytes written in it */
 	struct change *changes;
@@ -179,6 +183,8 @@ int
 spool_up(struct spool *s, int64_t now_s) WARN_UNUSED; /* opens a store that is down, if it's time */
 void spool_down(struct spool *s);
 int spool_group_commit(struct spool *s) WARN_UNUSED;
+void spool_doubt(struct spool *s, enum spool_index which);   /* it may be damaged */
+void spool_rebuild_doubtful(struct spool *s, int64_t now_s); /* between groups */
 /* Records a change of the open group; result 0 or an errno. */
 void spool_group_add(struct spool *s, const struct change *c);
 int spool_hide(struct spool *s, uint64_t id) WARN_UNUSED;
@@ -194,7 +200,7 @@ void spool_incoming_free(void *incoming);
 
 /* -- spool_row.c: rows to structs and back, and what to do with bad ones -- */
 int spool_check_message(const struct spool_message *m); /* -1 EINVAL: it would not fit */
-int spool_check_rcpt(const struct spool_rcpt *r);
+int spool_check_rcpt(const struct spool_rcpt *r);	/* the same */
 int
 spool_add_message_row(struct spool *s, const struct spool_message *m, size_t nrcpts) WARN_UNUSED;
 int spool_add_rcpt_row(struct spool *s, const struct spool_rcpt *r, bool held) WARN_UNUSED;
@@ -202,8 +208,10 @@ int spool_add_rcpt_row(struct spool *s, const struct spool_rcpt *r, bool held) W
 int spool_get_message_row(struct spool *s, enum statement q, struct spool_message *m) WARN_UNUSED;
 int spool_get_rcpt_row(struct spool *s, enum statement q, struct spool_rcpt *r) WARN_UNUSED;
 void spool_quarantine_rcpt(struct spool *s, uint64_t key, const char *why);
-void spool_quarantine_message(struct spool *s, uint64_t id, const char *why);
+/* reportable: the row itself is good, so that failed recipients can still be reported on. */
+void spool_quarantine_message(struct spool *s, uint64_t id, const char *why, bool reportable);
 bool spool_is_blocked(const struct spool *s, uint64_t key);
+bool spool_message_is_blocked(const struct spool *s, uint64_t id);
 
 /* -- spool_erase.c: taking messages away, in bounded steps -- */
 int spool_erase_message(

@@ -49,7 +49,7 @@ message_get(struct spool *s, uint64_t id, struct spool_message *m)
 	spool_end(s, Q_MESSAGE_GET);
 	if (errno != EILSEQ)
 		return -1;
-	spool_quarantine_message(s, id, "bad message row");
+	spool_quarantine_message(s, id, "bad message row", false);
 	errno = EILSEQ;
 	return 0;
 }
@@ -61,6 +61,7 @@ rcpt_get(struct spool *s, uint64_t key, struct spool_rcpt *r)
 
 	spool_bind_int(s, Q_RCPT_GET, 1, (int64_t)key);
 	if ((got = spool_step(s, Q_RCPT_GET)) == 0) {
+		spool_doubt(s, SPOOL_INDEX_DUE);
 		spool_quarantine_rcpt(s, key, "in the index only");
 		return 0;
 	}
@@ -162,7 +163,7 @@ chunk_missing(struct spool *s, uint64_t id, uint32_t seq)
 	if ((got = message_get(s, id, &m)) == 1) {
 		spool_end(s, Q_MESSAGE_GET);
 		if (seq < m.nchunks) {
-			spool_quarantine_message(s, id, "body damaged");
+			spool_quarantine_message(s, id, "body damaged", true);
 			errno = EIO;
 			return -1;
 		}
@@ -182,7 +183,7 @@ spool_read(struct spool *s, uint64_t id, uint32_t seq, spool_chunk visit_chunk, 
 
 	if (read_start(s) == -1)
 		return -1;
-	if (seq >= SPOOL_ROWS_MAX) {
+	if (seq >= SPOOL_NCHUNKS_MAX) {
 		errno = ENOENT;
 		return -1;
 	}
@@ -202,21 +203,49 @@ spool_read(struct spool *s, uint64_t id, uint32_t seq, spool_chunk visit_chunk, 
 	return good ? 0 : chunk_missing(s, id, seq);
 }
 
+/* Shows a message whose report is due, if it is fit to be reported on: 1. */
+static int
+report_show(struct spool *s, uint64_t id, spool_id visit, void *arg)
+{
+	struct spool_message m;
+	int got;
+
+	if (spool_message_is_blocked(s, id))
+		return 0;
+	if ((got = message_get(s, id, &m)) == 1) {
+		spool_end(s, Q_MESSAGE_GET);
+		s->visiting++;
+		visit(arg, id);
+		s->visiting--;
+	} else if (got == 0 && errno == ENOENT) {
+		spool_doubt(s, SPOOL_INDEX_REPORT);
+		spool_quarantine_message(s, id, "in the index only", false);
+	}
+	return got;
+}
+
 int
 spool_reports(struct spool *s, int64_t now_s, size_t limit, spool_id visit, void *arg)
 {
-	int got;
+	size_t n = 0;
+	int got = 1, shown;
 
 	if (read_start(s) == -1)
 		return -1;
 	spool_bind_int(s, Q_REPORTS, 1, now_s);
-	spool_bind_int(s, Q_REPORTS, 2, limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
-	while ((got = spool_step(s, Q_REPORTS)) == 1) {
-		s->visiting++;
-		visit(arg, (uint64_t)sqlite3_column_int64(s->stmt[Q_REPORTS], 0));
-		s->visiting--;
+	while (n < limit && (got = spool_step(s, Q_REPORTS)) == 1) {
+		shown = report_show(
+		    s, (uint64_t)sqlite3_column_int64(s->stmt[Q_REPORTS], 0), visit, arg);
+		if (shown == -1) {
+			spool_end(s, Q_REPORTS);
+			return read_failed();
+		}
+		n += (size_t)shown;
 	}
-	return got == 0 ? 0 : read_failed();
+	if (got == -1)
+		return read_failed();
+	spool_end(s, Q_REPORTS);
+	return 0;
 }
 
 /* The recipients of m, as far as they are legal: keys first, so that a bad row can't end it. */

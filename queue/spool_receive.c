@@ -107,7 +107,7 @@ spool_begin(struct spool *s, int64_t now_s, uint64_t expect_bytes, uint64_t *id)
 	inc->id = id_next(s, now_s);
 	inc->next_seq = 1;
 	buf_init(&inc->buf, SMALL_BYTES + SPOOL_CHUNK_MAX);
-	if (inc->id >= SPOOL_ID_MAX || map_set_u64(s->incoming, inc->id, inc) == -1) {
+	if (inc->id > SPOOL_ID_MAX || map_set_u64(s->incoming, inc->id, inc) == -1) {
 		free(inc);
 		errno = ENOMEM;
 		return -1;
@@ -119,7 +119,7 @@ spool_begin(struct spool *s, int64_t now_s, uint64_t expect_bytes, uint64_t *id)
 static int
 chunk_add(struct spool *s, uint64_t id, uint32_t seq, struct span data)
 {
-	if (seq >= SPOOL_ROWS_MAX) {
+	if (seq >= SPOOL_NCHUNKS_MAX) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -280,8 +280,10 @@ store_check(
 		return -1;
 	}
 	for (i = 0; i < nrcpts; i++)
-		if (spool_check_rcpt(&rcpts[i]) == -1)
+		if (rcpts[i].state == SPOOL_FAILED || spool_check_rcpt(&rcpts[i]) == -1) {
+			errno = EINVAL;
 			return -1;
+		}
 	return 0;
 }
 

@@ -13,8 +13,6 @@
 #include "lib/base/log.h"
 #include "queue/spool_private.h"
 
-#define WORD_MAX 255
-
 struct text_field {
 	size_t offset, max;
 };
@@ -31,20 +29,20 @@ struct text_field {
 /* In the order of the columns in MESSAGE_COLUMNS and RCPT_COLUMNS, after the numbers. */
 static const struct text_field message_texts[] = {
     M(sender, SPOOL_ADDRESS_MAX),
-    M(envid, SPOOL_ADDRESS_MAX),
-    M(ret, WORD_MAX),
-    M(client, SPOOL_TEXT_MAX),
+    M(envid, SPOOL_ENVID_MAX),
+    M(ret, SPOOL_RET_MAX),
+    M(client, SPOOL_ADDRESS_MAX),
 };
 static const struct text_field rcpt_texts[] = {
     R(address, SPOOL_ADDRESS_MAX),
     R(original, SPOOL_ADDRESS_MAX),
     R(orcpt, SPOOL_ADDRESS_MAX),
-    R(action, WORD_MAX),
-    R(user, WORD_MAX),
-    R(dest, SPOOL_ADDRESS_MAX),
-    R(status, WORD_MAX),
+    R(action, SPOOL_WORD_MAX),
+    R(user, SPOOL_WORD_MAX),
+    R(dest, SPOOL_NAME_MAX),
+    R(status, SPOOL_STATUS_MAX),
     R(text, SPOOL_TEXT_MAX),
-    R(remote, SPOOL_ADDRESS_MAX),
+    R(remote, SPOOL_NAME_MAX),
 };
 
 enum { M_ID, M_FLAGS, M_RECEIVED, M_EXPIRES, M_SIZE, M_NCHUNKS, M_NUMBERS };
@@ -123,16 +121,26 @@ in_range(int64_t value, uint64_t max)
 	return value >= 0 && (uint64_t)value <= max;
 }
 
+/* A time of which the negative is one too. */
+static bool
+is_time(int64_t value)
+{
+	return value >= -INT64_MAX;
+}
+
 int
 spool_check_message(const struct spool_message *m)
 {
-	return texts_check(m, message_texts, NITEMS(message_texts));
+	if (m->flags <= SPOOL_FLAGS_MAX && is_time(m->received_s) && is_time(m->expires_s))
+		return texts_check(m, message_texts, NITEMS(message_texts));
+	errno = EINVAL;
+	return -1;
 }
 
 int
 spool_check_rcpt(const struct spool_rcpt *r)
 {
-	if (r->state == SPOOL_EXPAND || r->state == SPOOL_READY)
+	if (r->state < SPOOL_STATE__MAX && r->notify <= SPOOL_NOTIFY_MAX && is_time(r->due_s))
 		return texts_check(r, rcpt_texts, NITEMS(rcpt_texts));
 	errno = EINVAL;
 	return -1;
@@ -182,9 +190,9 @@ spool_get_message_row(struct spool *s, enum statement q, struct spool_message *m
 
 	if (columns_get(s->stmt[q], n, M_NUMBERS, m, message_texts, NITEMS(message_texts)) == -1)
 		return -1;
-	if (!in_range(n[M_ID], SPOOL_ID_MAX) || !in_range(n[M_FLAGS], UINT32_MAX) ||
-	    !in_range(n[M_SIZE], INT64_MAX) || !in_range(n[M_NCHUNKS], SPOOL_ROWS_MAX) ||
-	    n[M_NCHUNKS] == 0) {
+	if (!in_range(n[M_ID], SPOOL_ID_MAX) || !in_range(n[M_FLAGS], SPOOL_FLAGS_MAX) ||
+	    !in_range(n[M_SIZE], INT64_MAX) || !in_range(n[M_NCHUNKS], SPOOL_NCHUNKS_MAX) ||
+	    n[M_NCHUNKS] == 0 || !is_time(n[M_RECEIVED]) || !is_time(n[M_EXPIRES])) {
 		errno = EILSEQ;
 		return -1;
 	}
@@ -204,8 +212,10 @@ spool_get_rcpt_row(struct spool *s, enum statement q, struct spool_rcpt *r)
 
 	if (columns_get(s->stmt[q], n, R_NUMBERS, r, rcpt_texts, NITEMS(rcpt_texts)) == -1)
 		return -1;
-	if (!in_range(n[R_STATE], SPOOL_STATE__MAX - 1) || !in_range(n[R_HELD], HELD_DAMAGED) ||
-	    !in_range(n[R_ATTEMPTS], UINT32_MAX) || !in_range(n[R_NOTIFY], UINT32_MAX)) {
+	if (!in_range(n[R_KEY], SPOOL_KEY(SPOOL_ID_MAX, SPOOL_NUMBER_MAX)) ||
+	    !in_range(n[R_STATE], SPOOL_STATE__MAX - 1) || !in_range(n[R_HELD], HELD_DAMAGED) ||
+	    !in_range(n[R_ATTEMPTS], UINT32_MAX) || !in_range(n[R_NOTIFY], SPOOL_NOTIFY_MAX) ||
+	    !is_time(n[R_DUE])) {
 		errno = EILSEQ;
 		return -1;
 	}
@@ -221,7 +231,13 @@ spool_get_rcpt_row(struct spool *s, enum statement q, struct spool_rcpt *r)
 static uint64_t
 block_key(uint64_t id)
 {
-	return SPOOL_KEY(id, 0xfffff);
+	return SPOOL_KEY(id, SPOOL_NUMBER_MAX);
+}
+
+bool
+spool_message_is_blocked(const struct spool *s, uint64_t id)
+{
+	return map_count(s->blocked) > 0 && map_get_u64(s->blocked, block_key(id)) != NULL;
 }
 
 bool
@@ -229,7 +245,7 @@ spool_is_blocked(const struct spool *s, uint64_t key)
 {
 	return map_count(s->blocked) > 0 &&
 	       (map_get_u64(s->blocked, key) != NULL ||
-		   map_get_u64(s->blocked, block_key(SPOOL_KEY_MESSAGE(key))) != NULL);
+		   spool_message_is_blocked(s, SPOOL_KEY_MESSAGE(key)));
 }
 
 static void
@@ -256,49 +272,84 @@ damage_copy(struct spool *s, enum statement copy, const char *what, uint64_t key
 	for (tries = 0; tries < 2; tries++, q = Q_DAMAGED_ADD) {
 		spool_bind_int(s, q, 1, (int64_t)key);
 		spool_bind_int(s, q, 2, s->now_s);
-		spool_bind_text(s, q, 3, why, WORD_MAX);
+		spool_bind_text(s, q, 3, why, SPOOL_NAME_MAX);
 		if (q == Q_DAMAGED_ADD)
-			spool_bind_text(s, q, 4, what, WORD_MAX);
+			spool_bind_text(s, q, 4, what, SPOOL_NAME_MAX);
 		if ((rc = spool_run(s, q)) == 0 && spool_changed(s) > 0)
 			return 1;
 	}
 	return rc;
 }
 
-static void
-damage_record(struct spool *s, bool message, uint64_t id, uint64_t key, const char *why)
+struct damage {
+	const char *what;
+	uint64_t id, key; /* of the message; of the row */
+	uint64_t block;	  /* names it among the blocked */
+	enum statement copy;
+	enum statement marks[2]; /* by which it leaves the schedule, and the reports */
+	size_t nmarks;
+	bool needs_row; /* without one to mark it stays where it is */
+};
+
+static bool
+damage_mark(struct spool *s, const struct damage *d)
 {
-	const char *what = message ? "message" : "recipient";
-	enum statement copy = message ? Q_DAMAGED_MESSAGE_COPY : Q_DAMAGED_RCPT_COPY;
-	enum statement hold = message ? Q_DAMAGED_MESSAGE_HOLD : Q_DAMAGED_RCPT_HOLD;
-	uint64_t block = message ? block_key(id) : key;
-	bool known = map_get_u64(s->blocked, block) != NULL;
+	size_t i;
+
+	for (i = 0; i < d->nmarks; i++) {
+		spool_bind_int(s, d->marks[i], 1, (int64_t)d->key);
+		if (spool_run(s, d->marks[i]) == -1)
+			return false;
+	}
+	return !d->needs_row || spool_changed(s) > 0;
+}
+
+static void
+damage_record(struct spool *s, const struct damage *d, const char *why)
+{
+	bool known = map_get_u64(s->blocked, d->block) != NULL;
 	int copied;
 
 	if (spool_tx(s) == 0) {
-		copied = damage_copy(s, copy, what, message ? id : key, why);
+		copied = damage_copy(s, d->copy, d->what, d->key, why);
 		if (copied == 1 && !known)
-			damage_log(s, what, id, key, why);
+			damage_log(s, d->what, d->id, d->key, why);
 		known = known || copied != -1;
-		spool_bind_int(s, hold, 1, (int64_t)(message ? id : key));
-		if (spool_run(s, hold) == 0 && spool_changed(s) > 0)
+		if (damage_mark(s, d))
 			return;
 	}
 	/* It can't be marked: this process at least leaves it alone. */
 	if (!known)
-		damage_log(s, what, id, key, why);
-	if (map_set_u64(s->blocked, block, s) == -1)
+		damage_log(s, d->what, d->id, d->key, why);
+	if (map_set_u64(s->blocked, d->block, s) == -1)
 		log_warn("event=spool-blocked-full");
 }
 
 void
 spool_quarantine_rcpt(struct spool *s, uint64_t key, const char *why)
 {
-	damage_record(s, false, SPOOL_KEY_MESSAGE(key), key, why);
+	struct damage d = {.what = "recipient",
+	    .id = SPOOL_KEY_MESSAGE(key),
+	    .key = key,
+	    .block = key,
+	    .copy = Q_DAMAGED_RCPT_COPY,
+	    .marks = {Q_DAMAGED_RCPT_HOLD},
+	    .nmarks = 1,
+	    .needs_row = true};
+
+	damage_record(s, &d, why);
 }
 
 void
-spool_quarantine_message(struct spool *s, uint64_t id, const char *why)
+spool_quarantine_message(struct spool *s, uint64_t id, const char *why, bool reportable)
 {
-	damage_record(s, true, id, id, why);
+	struct damage d = {.what = "message",
+	    .id = id,
+	    .key = id,
+	    .block = block_key(id),
+	    .copy = Q_DAMAGED_MESSAGE_COPY,
+	    .marks = {Q_DAMAGED_MESSAGE_HOLD, Q_MESSAGE_REPORT_DONE},
+	    .nmarks = reportable ? 1 : 2};
+
+	damage_record(s, &d, why);
 }

@@ -10,6 +10,7 @@
 #include "queue/spool_schema.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +53,9 @@ static const struct {
     {64U << 20, "PRAGMA cache_size = -65536"},
 };
 
+#define INDEX_REPORT "CREATE INDEX message_report ON message(report) WHERE report IS NOT NULL;"
+#define INDEX_DUE    "CREATE INDEX recipient_due ON recipient(due) WHERE state < 2 AND held = 0;"
+
 /*
  * Step n takes a database of version n (PRAGMA user_version) to n + 1, in one
  * transaction.  A step that was released is never edited: add another.
@@ -67,15 +71,12 @@ static const char *const migrations[] = {
     " expires INTEGER NOT NULL, size INTEGER NOT NULL, nchunks INTEGER NOT NULL,"
     " numbers INTEGER NOT NULL, report INTEGER,"
     " sender TEXT NOT NULL, envid TEXT NOT NULL, ret TEXT NOT NULL,"
-    " client TEXT NOT NULL) STRICT;"
-    "CREATE INDEX message_report ON message(report) WHERE report IS NOT NULL;"
-    "CREATE TABLE recipient("
+    " client TEXT NOT NULL) STRICT;" INDEX_REPORT "CREATE TABLE recipient("
     " key INTEGER PRIMARY KEY, state INTEGER NOT NULL, held INTEGER NOT NULL,"
     " due INTEGER NOT NULL, attempts INTEGER NOT NULL, notify INTEGER NOT NULL,"
     " address TEXT NOT NULL, original TEXT NOT NULL, orcpt TEXT NOT NULL,"
     " action TEXT NOT NULL, user TEXT NOT NULL, dest TEXT NOT NULL,"
-    " status TEXT NOT NULL, text TEXT NOT NULL, remote TEXT NOT NULL) STRICT;"
-    "CREATE INDEX recipient_due ON recipient(due) WHERE state < 2 AND held = 0;"
+    " status TEXT NOT NULL, text TEXT NOT NULL, remote TEXT NOT NULL) STRICT;" INDEX_DUE
     "CREATE TABLE chunk(key INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
     "CREATE TABLE incoming(id INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE garbage(id INTEGER PRIMARY KEY) STRICT;"
@@ -218,6 +219,21 @@ schema_migrate(sqlite3 *db)
 	return 0;
 }
 
+/* Through a descriptor of its own: one whose fsync failed is never asked again. */
+static int
+directory_sync(int dirfd)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc, error;
+
+	if (fd == -1)
+		return -1;
+	rc = fsync(fd);
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	return rc;
+}
+
 int
 spool_schema_open(const char *path, int dirfd, size_t cache_bytes, sqlite3 **out)
 {
@@ -239,7 +255,7 @@ spool_schema_open(const char *path, int dirfd, size_t cache_bytes, sqlite3 **out
 		errno = spool_schema_errno(rc);
 		goto fail;
 	}
-	if (schema_migrate(db) == -1 || fsync(dirfd) == -1)
+	if (schema_migrate(db) == -1 || directory_sync(dirfd) == -1)
 		goto fail;
 	*out = db;
 	return 0;
@@ -248,4 +264,50 @@ fail:
 	(void)sqlite3_close(db);
 	errno = saved;
 	return -1;
+}
+
+/*
+ * REINDEX and DROP INDEX walk the old pages and fail at a damaged one.  So the
+ * index is struck from the schema instead, its pages are given up, and it is
+ * made again from the rows; all in one transaction, so that a table that can't
+ * be read leaves what there was.
+ */
+static const char *const rebuilds[SPOOL_INDICES] = {
+    [SPOOL_INDEX_DUE] = "DELETE FROM sqlite_schema WHERE type = 'index' AND name = 'recipient_due';"
+			"PRAGMA writable_schema = RESET;" INDEX_DUE,
+    [SPOOL_INDEX_REPORT] =
+	"DELETE FROM sqlite_schema WHERE type = 'index' AND name = 'message_report';"
+	"PRAGMA writable_schema = RESET;" INDEX_REPORT,
+};
+
+static int
+rebuild_run(sqlite3 *db, const char *sql)
+{
+	int rc;
+
+	if ((rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL)) != SQLITE_OK)
+		return rc;
+	if ((rc = sqlite3_exec(db, "PRAGMA writable_schema = ON", NULL, NULL, NULL)) == SQLITE_OK &&
+	    (rc = sqlite3_exec(db, sql, NULL, NULL, NULL)) == SQLITE_OK)
+		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+	if (sqlite3_get_autocommit(db) == 0)
+		(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	/* Reads the schema again, whichever of the two it is now. */
+	(void)sqlite3_exec(db, "PRAGMA writable_schema = RESET", NULL, NULL, NULL);
+	return rc;
+}
+
+int
+spool_schema_rebuild(sqlite3 *db, enum spool_index which)
+{
+	static const char *const names[SPOOL_INDICES] = {
+	    [SPOOL_INDEX_DUE] = "recipient_due", [SPOOL_INDEX_REPORT] = "message_report"};
+	int rc;
+
+	if ((rc = sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL)) == SQLITE_OK)
+		rc = rebuild_run(db, rebuilds[which]);
+	(void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	log_warn("event=spool-index-rebuild index=%s result=\"%s\"", names[which],
+	    rc == SQLITE_OK ? "ok" : sqlite3_errstr(rc));
+	return rc;
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "queue/spool_private.h"
-#include "queue/spool_schema.h"
 
 #define MESSAGE_COLUMNS "id, flags, received, expires, size, nchunks, sender, envid, ret, client"
 #define RCPT_COLUMNS                                                                              \
@@ -38,23 +37,24 @@ static const char *const sql[Q__MAX] = {
     [Q_MESSAGE_NUMBERS_SET] = "UPDATE message SET numbers = ?2 WHERE id = ?1",
     [Q_MESSAGE_REPORT_DUE] =
 	"UPDATE message SET report = min(ifnull(report, ?2), ?2) WHERE id = ?1",
+    [Q_MESSAGE_REPORT_SET] = "UPDATE message SET report = ?2 WHERE id = ?1 AND report IS NOT NULL",
     [Q_MESSAGE_REPORT_DONE] = "UPDATE message SET report = NULL WHERE id = ?1",
     [Q_MESSAGE_DELETE_ALL] = "DELETE FROM message",
 
     [Q_RCPT_ADD] = "INSERT INTO recipient(" RCPT_COLUMNS ") VALUES"
 		   " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     [Q_RCPT_ADD_LIKE] = "INSERT INTO recipient(" RCPT_COLUMNS ")"
-			" SELECT ?8, ?2, held, ?3, 0, notify, ?4, original, orcpt, ?5, ?6, ?7,"
-			" '', '', '' FROM recipient WHERE key = ?1",
+			" SELECT ?11, ?2, held, ?3, 0, notify, ?4, original, orcpt, ?5, ?6, ?7,"
+			" ?8, ?9, ?10 FROM recipient WHERE key = ?1",
     [Q_RCPT_GET] = "SELECT " RCPT_COLUMNS " FROM recipient WHERE key = ?1",
     [Q_RCPT_LIST] = "SELECT key FROM recipient WHERE " OF_MESSAGE " ORDER BY key LIMIT ?2",
     [Q_RCPT_ANY] = "SELECT key FROM recipient WHERE " OF_MESSAGE " LIMIT 1",
     [Q_RCPT_EXPAND] = "UPDATE recipient SET state = ?2, due = ?3, attempts = 0, address = ?4,"
-		      " action = ?5, user = ?6, dest = ?7, status = '', text = '', remote = ''"
+		      " action = ?5, user = ?6, dest = ?7, status = ?8, text = ?9, remote = ?10"
 		      " WHERE key = ?1 AND state = 0",
     [Q_RCPT_DELETE] = "DELETE FROM recipient WHERE key = ?1 AND state < 2",
     [Q_RCPT_DELETE_OF] = "DELETE FROM recipient WHERE " OF_MESSAGE,
-    [Q_RCPT_DELETE_FAILED] = "DELETE FROM recipient WHERE " OF_MESSAGE " AND state = 2",
+    [Q_RCPT_DELETE_FAILED] = "DELETE FROM recipient WHERE key = ?1 AND state = 2",
     [Q_RCPT_DELETE_ALL] = "DELETE FROM recipient",
     [Q_RCPT_DEFER] = "UPDATE recipient SET attempts = attempts + 1, due = ?2, status = ?3,"
 		     " text = ?4, remote = ?5 WHERE key = ?1 AND state < 2",
@@ -69,7 +69,7 @@ static const char *const sql[Q__MAX] = {
     [Q_NEXT_DUE] = "SELECT due FROM recipient WHERE " SCHEDULED
 		   " AND due > ?1 ORDER BY due LIMIT 1",
     [Q_REPORTS] = "SELECT id FROM message WHERE report IS NOT NULL AND report <= ?1"
-		  " ORDER BY report LIMIT ?2",
+		  " ORDER BY report",
 
     [Q_CHUNK_ADD] = "INSERT INTO chunk(key, data) VALUES (?1, ?2)",
     [Q_CHUNK_GET] = "SELECT data FROM chunk WHERE key = ?1",
@@ -162,6 +162,16 @@ spool_bind_blob(struct spool *s, enum statement q, int n, struct span value)
 	    (int)value.len, SQLITE_STATIC);
 }
 
+/* Damage met by a statement on an indexed table may be the index's. */
+static int
+statement_failed(struct spool *s, enum statement q, int rc)
+{
+	if ((rc & 0xff) == SQLITE_CORRUPT && q >= Q_MESSAGE_ADD && q <= Q_REPORTS)
+		spool_doubt(
+		    s, q >= Q_RCPT_ADD && q <= Q_NEXT_DUE ? SPOOL_INDEX_DUE : SPOOL_INDEX_REPORT);
+	return spool_sql_failed(s, rc);
+}
+
 int
 spool_run(struct spool *s, enum statement q)
 {
@@ -170,7 +180,7 @@ spool_run(struct spool *s, enum statement q)
 	while ((rc = sqlite3_step(s->stmt[q])) == SQLITE_ROW)
 		continue;
 	(void)sqlite3_reset(s->stmt[q]);
-	return rc == SQLITE_DONE ? 0 : spool_sql_failed(s, rc);
+	return rc == SQLITE_DONE ? 0 : statement_failed(s, q, rc);
 }
 
 int
@@ -181,7 +191,7 @@ spool_step(struct spool *s, enum statement q)
 	if (rc == SQLITE_ROW)
 		return 1;
 	(void)sqlite3_reset(s->stmt[q]);
-	return rc == SQLITE_DONE ? 0 : spool_sql_failed(s, rc);
+	return rc == SQLITE_DONE ? 0 : statement_failed(s, q, rc);
 }
 
 void

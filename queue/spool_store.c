@@ -15,12 +15,12 @@
 
 #include "lib/base/log.h"
 #include "queue/spool_private.h"
-#include "queue/spool_schema.h"
 
 #define RETRY_MAX_S	  60
 #define CHECKPOINT_BYTES  (16 << 20)
 #define PAGE_BYTES	  4096
 #define CHECKPOINT_FRAMES (CHECKPOINT_BYTES / PAGE_BYTES)
+#define REBUILD_EVERY_S	  3600 /* of an index, at most */
 #define ID_SKIP		  4096 /* ids given out but in no commit are skipped at a start */
 
 /* Room for one more of size at *array, or the end of this role. */
@@ -215,6 +215,39 @@ spool_log_shorten(struct spool *s)
 		(void)spool_sql_failed(s, rc);
 		s->suspect = true;
 	}
+}
+
+void
+spool_doubt(struct spool *s, enum spool_index which)
+{
+	s->index_doubt |= 1U << which;
+}
+
+/* In vain when it is the table that is damaged, and it reads all of it: not at every turn. */
+static void
+index_rebuild(struct spool *s, enum spool_index which, int64_t now_s)
+{
+	int64_t not_before = s->rebuild_s[which];
+	int rc;
+
+	if (now_s < not_before && now_s >= not_before - REBUILD_EVERY_S)
+		return;
+	s->rebuild_s[which] = now_s + REBUILD_EVERY_S;
+	if ((rc = spool_schema_rebuild(s->db, which)) == SQLITE_OK)
+		s->stats.repaired++;
+	if ((rc & 0xff) == SQLITE_IOERR || sqlite3_get_autocommit(s->db) == 0)
+		s->suspect = true;
+}
+
+void
+spool_rebuild_doubtful(struct spool *s, int64_t now_s)
+{
+	unsigned int doubt = s->index_doubt, i;
+
+	s->index_doubt = 0;
+	for (i = 0; i < SPOOL_INDICES && s->db != NULL && !s->suspect; i++)
+		if ((doubt & 1U << i) != 0)
+			index_rebuild(s, i, now_s);
 }
 
 static int

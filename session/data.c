@@ -230,8 +230,20 @@ send_chunk(struct session *s)
 	buf_consume(&t->chunk, t->chunk.len);
 }
 
-/* One bite of the input through the end-of-data machine; false when memory failed. */
-static bool
+/* A refused body is only read to its end. */
+static void
+skip_bite(struct session *s)
+{
+	struct transaction *t = s->tx;
+	struct buf *in = io_input(s->io);
+	uint8_t scratch[4096 + 4];
+	size_t n = in->len < 4096 ? in->len : 4096, nout;
+
+	io_consume(s->io, body_feed(&t->body, buf_head(in), n, scratch, &nout));
+}
+
+/* One bite of the input through the end-of-data machine. */
+static void
 take_bite(struct session *s)
 {
 	struct transaction *t = s->tx;
@@ -239,16 +251,15 @@ take_bite(struct session *s)
 	size_t room = CHUNK_FULL - t->chunk.len, n = in->len < room ? in->len : room, nout;
 	uint8_t *out;
 
-	if ((out = buf_reserve(&t->chunk, n + 4)) == NULL)
-		return false;
-	n = body_feed(&t->body, buf_head(in), n, out, &nout);
-	if (t->verdict == REPLY_NONE) {
-		if (!t->headers.done)
-			header_scan_feed(&t->headers, out, nout);
-		buf_commit(&t->chunk, nout);
+	if ((out = buf_reserve(&t->chunk, n + 4)) == NULL) {
+		refuse(s, REPLY_NO_MEMORY);
+		return;
 	}
+	n = body_feed(&t->body, buf_head(in), n, out, &nout);
+	if (!t->headers.done)
+		header_scan_feed(&t->headers, out, nout);
+	buf_commit(&t->chunk, nout);
 	io_consume(s->io, n);
-	return true;
 }
 
 static int
@@ -306,10 +317,10 @@ data_input(struct session *s)
 	struct transaction *t = s->tx;
 
 	while (io_input(s->io)->len > 0 && !t->body.done) {
-		if (!take_bite(s)) {
-			refuse(s, REPLY_NO_MEMORY);
-			continue;
-		}
+		if (t->verdict == REPLY_NONE)
+			take_bite(s);
+		else
+			skip_bite(s);
 		check_faults(s);
 		if (t->chunk.len >= CHUNK_FULL)
 			send_chunk(s);

@@ -41,6 +41,8 @@ waiting_session(struct program *p, struct channel *ch, uint32_t req, unsigned in
 {
 	struct session *s = ask_owner(service_asks(p->service), ch, req);
 
+	if (s != NULL && s->state == STATE_CLOSING)
+		return NULL; /* the answer and the goodbye crossed */
 	if (s != NULL && (s->state & states) == 0) {
 		channel_reject(ch, "an answer out of order");
 		return NULL;

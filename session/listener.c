@@ -13,15 +13,54 @@
 #include "lib/base/log.h"
 #include "session/session.h"
 
+#define RESERVE	     64 /* descriptors that are not for clients */
 #define ACCEPT_ROUND 16 /* clients taken before others get their turn */
 
 /* This process's share of what the whole server may hold. */
 static uint64_t
-sessions_max(const struct program *p)
+share(const struct program *p, uint64_t all)
 {
 	uint64_t n = service_siblings(p->service);
 
-	return (p->conf->values.smtp_max_sessions + n - 1) / n;
+	return (all + n - 1) / n;
+}
+
+static uint64_t
+sessions_max(const struct program *p)
+{
+	uint64_t max = share(p, p->conf->values.smtp_max_sessions);
+
+	/* Some descriptors are kept for links and listeners, whatever clients do. */
+	return p->descriptors > RESERVE && max > p->descriptors - RESERVE ? p->descriptors - RESERVE
+									  : max;
+}
+
+/* -- connections by address -- */
+
+static bool
+client_enter(struct program *p, const struct addr *peer)
+{
+	char key[ADDR_TEXT_MAX];
+	uintptr_t n;
+
+	addr_format(peer, key);
+	n = (uintptr_t)map_get(p->clients, key);
+	if (n >= share(p, p->conf->values.smtp_max_sessions_per_client))
+		return false;
+	return map_set(p->clients, key, (void *)(n + 1)) == 0;
+}
+
+void
+listener_client_left(struct program *p, const struct addr *peer)
+{
+	char key[ADDR_TEXT_MAX];
+	uintptr_t n;
+
+	addr_format(peer, key);
+	n = (uintptr_t)map_get(p->clients, key);
+	/* The entry is there: to set it again takes no memory, so can't fail. */
+	if (n <= 1 || map_set(p->clients, key, (void *)(n - 1)) == -1)
+		(void)map_remove(p->clients, key);
 }
 
 static void
@@ -79,7 +118,7 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 			return;
 		}
 		p->connections++;
-		if (p->nsessions >= sessions_max(p))
+		if (p->nsessions >= sessions_max(p) || !client_enter(p, &peer))
 			turn_away(p, fd);
 		else
 			session_create(p, l->policy, fd, &peer);

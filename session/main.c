@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-session: SMTP with strangers.  Holds no file, opens no connection. */
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/base/str.h"
 #include "session/session.h"
+
+#define CLIENTS_MAX 131072 /* addresses that connections are counted for */
 
 static void
 configure(void *ctx, const struct conf *conf)
@@ -18,6 +21,19 @@ const char *
 program_hostname(const struct program *p)
 {
 	return p->conf->values.hostname != NULL ? p->conf->values.hostname : p->hostname;
+}
+
+/* How many descriptors there will be: what the role asks for, or less where the host gives less. */
+static int
+prepare(void *ctx)
+{
+	struct program *p = ctx;
+	struct rlimit rl;
+
+	if ((p->clients = map_create(CLIENTS_MAX)) == NULL || getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return -1;
+	p->descriptors = rl.rlim_max;
+	return 0;
 }
 
 /* Too much waits for the queue: clients who send a body wait with it. */
@@ -57,6 +73,7 @@ stop_when_empty(struct program *p)
 static void
 on_turn(void *ctx)
 {
+	sessions_reap(ctx);
 	stop_when_empty(ctx);
 }
 
@@ -96,6 +113,7 @@ main(void)
 	static const struct service_program program = {.role = ROLE_SESSION,
 	    .handlers = session_handlers,
 	    .configure = configure,
+	    .prepare = prepare,
 	    .on_unlink = on_unlink,
 	    .on_pressure = on_pressure,
 	    .on_turn = on_turn,
@@ -104,6 +122,7 @@ main(void)
 	static struct program p;
 
 	TAILQ_INIT(&p.sessions);
+	TAILQ_INIT(&p.buried);
 	TAILQ_INIT(&p.sockets);
 	if (gethostname(p.hostname, sizeof(p.hostname) - 1) == -1 || p.hostname[0] == '\0')
 		str_cut(p.hostname, sizeof(p.hostname), "localhost");

@@ -22,14 +22,20 @@
 #define COMMAND_MAX	   2048	 /* RFC 5321 4.5.3.1.4 asks for 512; extensions add to it */
 #define INPUT_MAX	   65536 /* octets read ahead of a client */
 #define OUTPUT_MAX	   65536 /* octets of replies that a client does not read */
+#define OUTPUT_HIGH	   32768 /* with so many unread, no command is taken */
 #define GOODBYE_TIMEOUT_MS 5000
 
 static void on_input(void *arg, struct io *io);
 static void on_drained(void *arg, struct io *io);
+static void on_eof(void *arg, struct io *io);
+static bool on_timeout(void *arg, struct io *io);
 static void on_end(void *arg, struct io *io, enum io_end why);
 
-static const struct io_callbacks callbacks = {
-    .on_input = on_input, .on_drained = on_drained, .on_end = on_end};
+static const struct io_callbacks callbacks = {.on_input = on_input,
+    .on_drained = on_drained,
+    .on_eof = on_eof,
+    .on_timeout = on_timeout,
+    .on_end = on_end};
 
 void
 session_enter(struct session *s, enum state to)
@@ -43,12 +49,15 @@ session_enter(struct session *s, enum state to)
 void
 session_say(struct session *s, const char *line)
 {
+	bool failed;
+
 	/* One segment a reply: two would wait for each other (Nagle and delayed ACK). */
 	io_cork(s->io);
-	/* A client that does not read its replies is told so by the end of the line. */
-	if (io_write_str(s->io, line) == -1 || io_write_str(s->io, "\r\n") == -1)
-		io_pause_input(s->io, true);
+	failed = io_write_str(s->io, line) == -1 || io_write_str(s->io, "\r\n") == -1;
 	io_uncork(s->io);
+	/* A reply that is lost would make the next one an answer to the wrong command. */
+	if (failed)
+		session_bury(s);
 }
 
 void
@@ -71,16 +80,26 @@ session_reply(struct session *s, enum reply r)
 	session_reply_text(s, row->code, row->status, row->text);
 }
 
+/* What others were asked on behalf of this session is no longer wanted. */
+static void
+take_back(struct session *s)
+{
+	ask_end(service_asks(s->program->service), s->question);
+	s->question = 0;
+	transaction_free(s);
+}
+
 void
 session_quit(struct session *s, enum reply r)
 {
 	if (s->state == STATE_CLOSING)
 		return;
+	take_back(s);
 	session_reply(s, r);
 	session_enter(s, STATE_CLOSING);
 	io_set_timeout(s->io, GOODBYE_TIMEOUT_MS);
 	if (io_unsent(s->io) == 0)
-		on_drained(s, s->io);
+		session_bury(s);
 }
 
 /* -- life -- */
@@ -116,6 +135,7 @@ session_create(struct program *p, struct policy *policy, int fd, const struct ad
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL || (s->io = io_create(service_base(p->service), fd, &callbacks, s)) == NULL) {
+		listener_client_left(p, peer);
 		free(s);
 		(void)close(fd);
 		return;
@@ -133,18 +153,34 @@ session_create(struct program *p, struct policy *policy, int fd, const struct ad
 }
 
 void
-session_free(struct session *s)
+session_bury(struct session *s)
 {
 	struct program *p = s->program;
 
+	if (s->buried)
+		return;
+	s->buried = true;
+	take_back(s);
+	session_enter(s, STATE_CLOSING);
+	io_pause_input(s->io, true);
 	TAILQ_REMOVE(&p->sessions, s, entry);
+	TAILQ_INSERT_TAIL(&p->buried, s, entry);
+	listener_client_left(p, &s->peer);
 	p->nsessions--;
-	ask_end(service_asks(p->service), s->question);
-	transaction_free(s);
-	io_free(s->io);
-	policy_release(s->policy);
-	free(s->helo);
-	free(s);
+}
+
+void
+sessions_reap(struct program *p)
+{
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&p->buried)) != NULL) {
+		TAILQ_REMOVE(&p->buried, s, entry);
+		io_free(s->io);
+		policy_release(s->policy);
+		free(s->helo);
+		free(s);
+	}
 }
 
 /* -- input -- */
@@ -200,6 +236,9 @@ input_step(struct session *s)
 		data_input(s);
 		return s->state != STATE_DATA && io_input(s->io)->len > 0;
 	}
+	/* Who does not read replies gets no more commands done. */
+	if (io_unsent(s->io) > OUTPUT_HIGH)
+		return false;
 	rc = io_line(s->io, COMMAND_MAX, &line, &len);
 	if (rc == 0)
 		return false;
@@ -211,6 +250,21 @@ input_step(struct session *s)
 	return true;
 }
 
+/* The client closed its side and all that it said was answered: that is goodbye. */
+static void
+end_if_silent(struct session *s)
+{
+	if (!s->eof || s->buried || (s->state & (unsigned int)STATE_WAITING))
+		return;
+	if (io_unsent(s->io) > OUTPUT_HIGH)
+		return; /* there is more to do once it has read */
+	take_back(s);
+	session_enter(s, STATE_CLOSING);
+	io_set_timeout(s->io, GOODBYE_TIMEOUT_MS);
+	if (io_unsent(s->io) == 0)
+		session_bury(s);
+}
+
 static void
 on_input(void *arg, struct io *io)
 {
@@ -219,8 +273,9 @@ on_input(void *arg, struct io *io)
 	/* The replies to a pipelined group leave together (RFC 2920 3.2). */
 	io_cork(io);
 	while (io_input(io)->len > 0 && input_step(s))
-		;
+		continue;
 	io_uncork(io);
+	end_if_silent(s);
 	if (s->state == STATE_CLOSING)
 		io_pause_input(io, true);
 }
@@ -229,6 +284,7 @@ void
 session_continue(struct session *s)
 {
 	io_continue(s->io);
+	end_if_silent(s);
 }
 
 static void
@@ -236,11 +292,29 @@ on_drained(void *arg, struct io *io)
 {
 	struct session *s = arg;
 
-	(void)io;
 	if (s->state == STATE_CLOSING)
-		session_free(s);
-	else
-		io_pause_input(s->io, s->state == STATE_DATA && s->program->queue_pressed);
+		session_bury(s);
+	else if (io_input(io)->len > 0 || s->eof)
+		io_kick(io); /* commands that waited for the replies to be read */
+}
+
+static void
+on_eof(void *arg, struct io *io)
+{
+	struct session *s = arg;
+
+	s->eof = true;
+	on_input(s, io);
+}
+
+/* While we are the ones who are awaited, the client's silence is no fault. */
+static bool
+on_timeout(void *arg, struct io *io)
+{
+	const struct session *s = arg;
+
+	(void)io;
+	return (s->state & (unsigned int)(STATE_ASKING | STATE_BEGINNING | STATE_COMMITTING)) != 0;
 }
 
 static void
@@ -256,5 +330,5 @@ on_end(void *arg, struct io *io, enum io_end why)
 		n = snprintf(line, sizeof(line), "%d %s %s\r\n", row->code, row->status, row->text);
 		(void)send(io_fd(io), line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
-	session_free(s);
+	session_bury(s);
 }

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/map.h"
 #include "lib/conf/conf.h"
 #include "lib/mail/header.h"
 #include "lib/net/addr.h"
@@ -73,6 +74,8 @@ struct session { /* owned by the list of its program */
 	struct policy *policy;
 	struct addr peer;
 	bool local, extended; /* extended: EHLO rather than HELO */
+	bool eof;	      /* the client will say nothing more */
+	bool buried;	      /* in p->buried: freed at the end of the turn */
 	enum state state;
 	char *helo;
 	struct transaction *tx; /* NULL outside of one */
@@ -93,7 +96,9 @@ struct listening_socket {
 struct program {
 	struct service *service;
 	const struct conf *conf;
-	struct sessions sessions;
+	struct sessions sessions, buried;
+	struct map *clients;  /* connections by address */
+	uint64_t descriptors; /* this process may have open */
 	size_t nsessions;
 	TAILQ_HEAD(, listening_socket) sockets;
 	struct event *accept_again; /* after the descriptors ran out */
@@ -105,13 +110,16 @@ struct program {
 /* listener.c */
 void listener_add(struct program *p, uint32_t index, int fd);
 void listener_clear(struct program *p);
+void listener_client_left(struct program *p, const struct addr *peer);
 struct policy *policy_hold(struct policy *policy);
 void policy_release(struct policy *policy);
 void listener_pause(struct program *p, bool paused);
 
 /* session.c */
 void session_create(struct program *p, struct policy *policy, int fd, const struct addr *peer);
-void session_free(struct session *s); /* closes, and takes back what queue and lookup were asked */
+/* It is over: what queue and lookup were asked is taken back, the rest is freed by sessions_reap(). */
+void session_bury(struct session *s);
+void sessions_reap(struct program *p); /* from the loop's top alone */
 void session_reply(struct session *s, enum reply r);
 void session_reply_text(struct session *s, int code, const char *status, const char *text);
 void session_say(struct session *s, const char *line); /* a line of a reply, CRLF added */

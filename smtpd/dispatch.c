@@ -84,8 +84,7 @@ on_agent_start(void *ctx, struct channel *ch, const union message *msg, int fd)
 
 	(void)ch;
 	(void)fd;
-	if (!c->smtpd->draining)
-		runas_start(c, &msg->agent_start);
+	runas_start(c, &msg->agent_start);
 }
 
 static void

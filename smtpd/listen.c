@@ -260,6 +260,21 @@ is_answered(const struct sockaddr_un *sun)
 	return answered;
 }
 
+/* A dead server's socket may go; whatever else bears the name stays. */
+static int
+remove_stale(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = ENOTSOCK;
+		return -1;
+	}
+	return unlink(path);
+}
+
 int
 listen_open_admin(struct smtpd *d)
 {
@@ -275,7 +290,7 @@ listen_open_admin(struct smtpd *d)
 			errno = EADDRINUSE;
 			goto fail;
 		}
-	if (unlink(sun.sun_path) == -1 && errno != ENOENT)
+	if (remove_stale(sun.sun_path) == -1)
 		goto fail;
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
 		goto fail;

@@ -207,6 +207,8 @@ stop(struct smtpd *d)
 			event_free(d->signals[i]);
 	if (d->drain_timer != NULL)
 		event_free(d->drain_timer);
+	if (d->listen_again != NULL)
+		event_free(d->listen_again);
 	conf_free(d->conf);
 	event_base_free(d->base);
 	log_info("event=stopped");

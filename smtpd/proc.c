@@ -110,7 +110,7 @@ fact_root(const struct child *c)
 	if (c->row->root == ROOT_MAILBOX) /* somebody's home; the real root it must not be */
 		return stat("/", &should) == 0 &&
 		       (is.st_ino != should.st_ino || is.st_dev != should.st_dev);
-	if (stat(c->rights.root, &should) == -1)
+	if (stat(child_root(c), &should) == -1)
 		return false;
 	return is.st_ino == should.st_ino && is.st_dev == should.st_dev;
 }
@@ -208,7 +208,7 @@ declared_root(const struct child *c)
 {
 	if (!c->rights.privileged)
 		return "/";
-	return c->row->root == ROOT_MAILBOX ? "(mailbox)" : c->rights.root;
+	return c->row->root == ROOT_MAILBOX ? "(mailbox)" : child_root(c);
 }
 
 static void

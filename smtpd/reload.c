@@ -8,6 +8,7 @@
 #include "smtpd/smtpd.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+
+#define LISTEN_TRIES 10
 
 static int
 read_file(void *arg, const char *path, struct buf *out)
@@ -116,6 +119,45 @@ needs_restart(const struct conf *old, const struct conf *fresh)
 	       strcmp(old->values.socket, fresh->values.socket) != 0;
 }
 
+/*
+ * An address that takes the place of another on the same port can be bound when
+ * the session processes have let go of the old one: a moment later.
+ */
+static void listen_or_retry(struct smtpd *d);
+
+static void
+on_listen_again(evutil_socket_t sock, short what, void *arg)
+{
+	struct smtpd *d = arg;
+	struct child *c;
+
+	(void)sock;
+	(void)what;
+	if (d->draining)
+		return;
+	listen_or_retry(d);
+	TAILQ_FOREACH (c, &d->children, entry)
+		if (c->row->role == ROLE_SESSION && c->ch != NULL)
+			listen_send(d, c);
+}
+
+static void
+listen_or_retry(struct smtpd *d)
+{
+	const struct timeval soon = {0, 200000};
+
+	if (listen_open(d) == 0)
+		return;
+	if (d->listen_tries-- == 0) {
+		log_warn("event=reload note=\"some ports could not be opened\"");
+		return;
+	}
+	if (d->listen_again == NULL)
+		d->listen_again = event_new(d->base, -1, 0, on_listen_again, d);
+	if (d->listen_again != NULL)
+		(void)event_add(d->listen_again, &soon);
+}
+
 void
 reload(struct smtpd *d)
 {
@@ -136,8 +178,8 @@ reload(struct smtpd *d)
 	conf_free(d->conf);
 	d->conf = fresh;
 	d->generation++;
-	if (listen_open(d) == -1)
-		log_warn("event=reload note=\"some ports could not be opened\"");
+	d->listen_tries = LISTEN_TRIES;
+	listen_or_retry(d);
 	TAILQ_FOREACH (c, &d->children, entry)
 		reload_child(c);
 	log_info("event=reloaded generation=%u", d->generation);

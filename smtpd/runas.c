@@ -112,6 +112,21 @@ line_is_for(char *line, const char *name, const char **value)
 	return true;
 }
 
+/* A plain file and nothing else: a FIFO must not be able to hang us. */
+static FILE *
+open_plain(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	FILE *f = NULL;
+
+	if (fd != -1 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		f = fdopen(fd, "r");
+	if (f == NULL && fd != -1)
+		(void)close(fd);
+	return f;
+}
+
 static enum ipc_outcome
 userbase_in_file(const char *path, const char *name, struct account *out)
 {
@@ -120,7 +135,7 @@ userbase_in_file(const char *path, const char *name, struct account *out)
 	const char *value;
 	FILE *f;
 
-	if ((f = fopen(path, "re")) == NULL)
+	if ((f = open_plain(path)) == NULL)
 		return IPC_RETRY;
 	while (found == IPC_GONE && fgets(line, sizeof(line), f) != NULL)
 		if (line_is_for(line, name, &value))
@@ -157,11 +172,27 @@ refuse(struct agent_plan *p, enum ipc_outcome outcome, const char *why)
 	p->why = why;
 }
 
+/* Is it an account that one of our own processes runs as? */
+static bool
+is_role_account(const struct smtpd *d, uid_t uid)
+{
+	const struct child *c;
+
+	TAILQ_FOREACH (c, &d->children, entry)
+		if (c->row->role != ROLE_AGENT && c->uid == uid)
+			return true;
+	return false;
+}
+
 static void
 check_account(const struct smtpd *d, struct agent_plan *p)
 {
 	if (p->account.uid == 0 || p->account.gid == 0)
 		refuse(p, IPC_FAIL, "mail for root is not delivered; alias root to a person");
+	else if (d->privileged && is_role_account(d, p->account.uid))
+		refuse(p, IPC_FAIL, "that account is one of the mail server's own");
+	else if (strcmp(p->account.home, "/") == 0)
+		refuse(p, IPC_FAIL, "that account has no home directory");
 	else if (!d->privileged && p->account.uid != geteuid())
 		refuse(p, IPC_RETRY,
 		    "the server was not started as root and can't deliver as this account");
@@ -275,7 +306,9 @@ runas_start(struct child *delivery, const struct msg_agent_start *m)
 	int base;
 
 	plan_agent(d, action, m->user, &plan);
-	if (plan.outcome == IPC_OK && count_agents(d) >= AGENTS_MAX)
+	if (plan.outcome == IPC_OK && d->draining)
+		refuse(&plan, IPC_RETRY, "the server is going down");
+	else if (plan.outcome == IPC_OK && count_agents(d) >= AGENTS_MAX)
 		refuse(&plan, IPC_RETRY, "too many deliveries at once");
 	if (plan.outcome != IPC_OK) {
 		answer_refused(delivery, m->req, plan.outcome, plan.why);

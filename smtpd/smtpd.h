@@ -77,7 +77,8 @@ struct smtpd {
 	bool privileged, verbose, foreground, to_syslog, draining, smtp_paused, delivery_paused;
 	uid_t uid_base; /* numeric accounts from here on; 0: the named ones */
 	struct channel_rules rules;
-	struct event *signals[5], *drain_timer;
+	struct event *signals[5], *drain_timer, *listen_again;
+	unsigned int listen_tries;
 	int64_t started_ms, drain_deadline_ms;
 	int exit_status;
 };
@@ -91,6 +92,7 @@ void child_condemn(struct child *c); /* it is of no use: kill it, supervise.c re
 void child_relink(struct child *c, enum role role, uint32_t instance);
 void child_free(struct child *c);
 int children_start(struct smtpd *d) WARN_UNUSED;
+const char *child_root(const struct child *c); /* by the configuration of now */
 const char *child_name(const struct child *c); /* "session/0", until the next call */
 
 /* supervise.c */

@@ -109,8 +109,8 @@ spawn(struct child *c, int *fd)
 
 /* -- the role -- */
 
-static const char *
-root_of(const struct child *c)
+const char *
+child_root(const struct child *c)
 {
 	switch (c->row->root) {
 	case ROOT_SPOOL:
@@ -133,7 +133,6 @@ declare_rights(struct child *c)
 	    .privileged = c->smtpd->privileged,
 	    .uid = c->uid,
 	    .gid = c->gid,
-	    .root = root_of(c),
 	    .dir_fd = -1,
 	    .limits = row->limits,
 	    .landlock_floor = LANDLOCK_FLOOR};
@@ -172,7 +171,7 @@ child_send_enter(struct child *c)
 	    .privileged = c->rights.privileged,
 	    .uid = c->uid,
 	    .gid = c->gid,
-	    .root = c->rights.root,
+	    .root = child_root(c),
 	    .descriptors = c->rights.limits.descriptors,
 	    .address_space = c->rights.limits.address_space_bytes,
 	    .file_bytes = c->rights.limits.file_bytes,
@@ -208,7 +207,7 @@ make_spool(const struct child *c)
 	struct stat st;
 
 	if (mkdir(path, 0700) == 0) {
-		if (c->smtpd->privileged && chown(path, c->uid, c->gid) == -1)
+		if (c->smtpd->privileged && lchown(path, c->uid, c->gid) == -1)
 			return -1;
 	} else if (errno != EEXIST)
 		return -1;

@@ -23,10 +23,8 @@
 
 #define FAST_DEATH_MS  1000 /* living less than this counts towards the back-off */
 #define FIRST_DELAY_MS 50
-#define DELAY_MAX_MS   1500 /* serving again within two seconds */
-#define GOODBYE_MS     3000 /* from hanging up on us to the end of the process */
-#define PATIENCE       20   /* fast deaths in a row, before it is left alone for longer */
-#define LONG_DELAY_MS  30000
+#define DELAY_MAX_MS   1500  /* serving again within two seconds */
+#define GOODBYE_MS     3000  /* from hanging up on us to the end of the process */
 #define ENTRY_MS       15000 /* for a child to enter its role */
 #define DRAIN_MS       10000
 
@@ -166,8 +164,6 @@ delay_ms(const struct child *c)
 
 	if (c->fast_deaths == 0)
 		return FIRST_DELAY_MS;
-	if (c->fast_deaths > PATIENCE)
-		return LONG_DELAY_MS;
 	for (i = 0; i < c->fast_deaths && delay < DELAY_MAX_MS; i++)
 		delay *= 2;
 	return delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS;
@@ -200,9 +196,9 @@ child_died(struct child *c, int status)
 	if (hopeless && !d->draining) {
 		log_warn("event=stopping why=\"%s could not start\"", child_name(c));
 		d->exit_status = 1;
+		child_free(c);
 		supervise_drain(d);
-	}
-	if (c->row->on_demand || d->draining) {
+	} else if (c->row->on_demand || d->draining) {
 		child_free(c);
 		if (d->draining)
 			drain_next(d);
@@ -237,6 +233,7 @@ supervise_restart(struct child *c, const char *why)
 	c->draining = true;
 	c->started_ms -= FAST_DEATH_MS; /* wanted: no back-off */
 	(void)channel_send(c->ch, MSG_drain, &m);
+	set_timer(c, DRAIN_MS + 2000);
 }
 
 /* -- the end -- */

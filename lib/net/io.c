@@ -35,6 +35,9 @@ struct io { /* owned by a session, or a client connection */
 	int error;
 	unsigned int depth, corked;
 	bool freed, ended, paused, connecting, handshaking, armed_read, armed_write;
+	bool eof;    /* the peer will say nothing more */
+	bool broken; /* a write failed: to be ended from the loop */
+	bool kicked; /* on_input is due though nothing new came */
 };
 
 static ssize_t
@@ -76,12 +79,15 @@ io_arm(struct io *io, bool want_read, bool want_write)
 static void
 io_want(struct io *io)
 {
+	bool more = !io->paused && !io->eof && io->in.len < io->in.max;
+	bool unsent = io->out.len > 0 && !io->corked;
+
 	if (io->freed || io->ended)
 		return;
 	if (io->connecting)
 		io_arm(io, false, true);
 	else if (!io->handshaking)
-		io_arm(io, !io->paused && io->in.len<io->in.max, io->out.len> 0 && !io->corked);
+		io_arm(io, more, unsent);
 }
 
 static void
@@ -135,16 +141,18 @@ io_send(struct io *io)
 	ssize_t n;
 	bool had = io->out.len > 0;
 
-	while (io->out.len > 0 && !io->ended) {
+	while (io->out.len > 0 && !io->ended && !io->broken) {
 		n = io->transport->write(io, buf_head(&io->out), io->out.len, &want);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno == EAGAIN)
 			break;
 		if (n == -1) {
-			/* The reading side tells the owner, after what the peer still said. */
+			/* Not from inside a write of the owner's: it must not find itself gone. */
 			io->error = errno;
+			io->broken = true;
 			buf_free(&io->out);
+			event_active(io->writable, EV_WRITE, 0);
 			return;
 		}
 		buf_consume(&io->out, (size_t)n);
@@ -158,7 +166,7 @@ io_send(struct io *io)
 int
 io_write(struct io *io, const void *data, size_t len)
 {
-	if (io->ended || io->freed)
+	if (io->ended || io->freed || io->broken)
 		return 0;
 	if (buf_append(&io->out, data, len) == -1)
 		return -1;
@@ -203,6 +211,19 @@ io_unsent(const struct io *io)
 
 /* -- in -- */
 
+/* Nothing more will be read: the peer closed its side (n is 0), or the stream failed. */
+static void
+io_read_failed(struct io *io, ssize_t n)
+{
+	if (n == 0 && io->callbacks->on_eof != NULL) {
+		io->eof = true;
+		io->callbacks->on_eof(io->arg, io);
+	} else if (n == 0)
+		io_finish(io, IO_CLOSED, 0);
+	else
+		io_finish(io, io->tls != NULL ? IO_TLS_FAILED : IO_ERROR, errno);
+}
+
 /* True when something was read. */
 static bool
 io_receive(struct io *io)
@@ -220,11 +241,7 @@ io_receive(struct io *io)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
-		io_finish(io,
-		    n == 0	      ? IO_CLOSED
-		    : io->tls != NULL ? IO_TLS_FAILED
-				      : IO_ERROR,
-		    n == 0 ? 0 : errno);
+		io_read_failed(io, n);
 		return false;
 	}
 	if (buf_append(&io->in, space, (size_t)n) == -1) {
@@ -272,6 +289,28 @@ io_connected(struct io *io)
 		io->callbacks->on_ready(io->arg, io);
 }
 
+static bool
+io_was_kicked(struct io *io)
+{
+	bool kicked = io->kicked && !io->freed && !io->ended && io->in.len > 0;
+
+	io->kicked = false;
+	return kicked;
+}
+
+void
+io_kick(struct io *io)
+{
+	io->kicked = true;
+	event_active(io->readable, EV_READ, 0);
+}
+
+static bool
+io_may_wait(struct io *io)
+{
+	return io->callbacks->on_timeout != NULL && io->callbacks->on_timeout(io->arg, io);
+}
+
 static void
 io_progress(struct io *io, short what)
 {
@@ -279,7 +318,7 @@ io_progress(struct io *io, short what)
 		io_connected(io);
 	else if (io->handshaking)
 		io_handshake(io);
-	else if ((what & EV_READ) && !io->paused && io_receive(io))
+	else if ((what & EV_READ) && !io->paused && (io_receive(io) || io_was_kicked(io)))
 		io->callbacks->on_input(io->arg, io);
 	if (!io->freed && !io->ended && !io->corked && !io->connecting && !io->handshaking)
 		io_send(io);
@@ -294,10 +333,12 @@ on_event(evutil_socket_t sock, short what, void *arg)
 	io->depth++;
 	if (what & EV_WRITE)
 		io->armed_write = false; /* not persistent */
-	if (what & EV_TIMEOUT)
-		io_finish(io, IO_TIMEOUT, ETIMEDOUT);
-	else
+	if (io->broken)
+		io_finish(io, IO_ERROR, io->error);
+	else if ((what & EV_TIMEOUT) == 0)
 		io_progress(io, what);
+	else if (!io_may_wait(io))
+		io_finish(io, IO_TIMEOUT, ETIMEDOUT);
 	if (!io->freed && io->in.len == 0)
 		buf_free(&io->in);
 	io_want(io);

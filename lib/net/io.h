@@ -33,6 +33,12 @@ struct io_callbacks {
 	void (*on_input)(void *arg, struct io *io);   /* there is more in io_input() */
 	void (*on_drained)(void *arg, struct io *io); /* the output buffer ran empty; may be NULL */
 	void (*on_ready)(void *arg, struct io *io);   /* connected, or TLS is up; may be NULL */
+	/*
+	 * The peer will say nothing more, but may still listen (a half-closed
+	 * connection).  NULL: that ends it, by on_end with IO_CLOSED.
+	 */
+	void (*on_eof)(void *arg, struct io *io);
+	bool (*on_timeout)(void *arg, struct io *io); /* true: go on waiting; NULL: ends it */
 	void (*on_end)(void *arg, struct io *io, enum io_end why);
 };
 
@@ -57,6 +63,8 @@ void io_consume(struct io *io, size_t n); /* n octets of the input are dealt wit
  * and reads again where a full buffer had stopped it.
  */
 void io_continue(struct io *io);
+/* The same from inside a callback: it happens in the loop's next turn. */
+void io_kick(struct io *io);
 /*
  * The next line without its CRLF: 1 and *line, *len (valid until the next call
  * on io); 0: none yet; -1: longer than max octets, CRLF included (the part seen stays).

@@ -55,7 +55,7 @@ on_body(void *arg)
 
 	client_body(r->client, span);
 	r->dot = true;
-	client_body_end(r->client, true);
+	client_body_end(r->client);
 }
 
 static void

@@ -85,9 +85,19 @@ match from any for domain "example.org" action "demo"
         self.reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
         self.reader.start()
         self.wait_log("event=started")
-        wait_for(lambda: len(self.pids()) >= 6 and all(self._entered(p) for p in self.pids().values()),
-                 "roles entered")
+        wait_for(self._all_entered, "roles entered")
         return self
+
+    def _all_entered(self):
+        children, pids = self._children(), self.pids()
+        return pids and len(pids) == len(children) and all(self._entered(p) for p in pids.values())
+
+    def _children(self):
+        try:
+            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as f:
+                return sorted(map(int, f.read().split()))
+        except (OSError, AttributeError):
+            return []
 
     @staticmethod
     def _entered(pid):
@@ -144,12 +154,7 @@ match from any for domain "example.org" action "demo"
     def pids(self):
         """{"session/0": pid, ...} of the living children, by parentage and name."""
         found, seen = {}, {}
-        try:
-            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii") as f:
-                children = f.read().split()
-        except (OSError, AttributeError):
-            return {}
-        for pid in sorted(map(int, children)):
+        for pid in self._children():
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as f:
                     name = os.path.basename(f.read().split(b"\0")[0].decode())

@@ -18,6 +18,8 @@ class Sink(Keep):
     """A next hop that refuses some recipients and keeps the rest."""
 
     async def handle_RCPT(self, _server, _session, envelope, address, _options):
+        if address.startswith("long"):
+            return "550 5.1.1 " + "x" * 480 + " end"
         if address.startswith("bad"):
             return "550 5.1.1 no \x01such user here"
         envelope.rcpt_tos.append(address)
@@ -58,6 +60,26 @@ def test_failure_comes_back_as_a_report(relay, sink):
     wait_for(lambda: len(sink.mail) == 1, "the good recipient's copy")
     assert sink.mail[0].rcpt_tos == ["good@far.example"]
     wait_for(lambda: "empty" in relay.ctl("show", "queue").stdout, "an empty queue")
+
+
+def test_one_report_tells_of_many(relay):
+    """Each is named; what their servers said is told whole of the first hundred, then in short."""
+    names = [f"long{i}@far.example" for i in range(120)]
+    with relay.smtp() as client:
+        client.sendmail("demo@example.org", names, "Subject: many\r\n\r\nx\r\n")
+    wait_for(lambda: "empty" in relay.ctl("show", "queue").stdout, "an empty queue")
+    told, whole = set(), 0
+    for text in relay.wait_mail():
+        report = email.message_from_bytes(text, policy=email.policy.default)
+        for block in list(report.iter_parts())[1].get_payload()[1:]:
+            name = block["Final-Recipient"].removeprefix("rfc822; ")
+            assert name not in told
+            told.add(name)
+            whole += block["Diagnostic-Code"].endswith("end")
+            assert "550 5.1.1 xxx" in block["Diagnostic-Code"]
+    assert told == set(names)
+    reports = len(relay.maildir())
+    assert (whole == 100 and reports == 1) or reports > 1
 
 
 def test_no_report_on_a_report(relay):

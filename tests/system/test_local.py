@@ -21,6 +21,11 @@ def make_dir(server, *names, mode=0o700):
     return path
 
 
+def peak_mib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", f.read(), re.M).group(1)) // 1024
+
+
 def in_tmp(server):
     return os.listdir(server.path("mail", "example.org", "demo", "tmp"))
 
@@ -62,6 +67,33 @@ def test_sizes_around_the_chunks(shared_server, size):
     def look():
         return [m for m in shared_server.maildir() if b"<" + mark + b">" in m]
     assert wait_for(look, "the message")[0].endswith(body.replace(b"\r\n", b"\n"))
+
+
+def test_memory_does_not_grow_with_what_is_under_way(make_server):
+    """512 megabytes for 32 mailboxes at once pass through a process that never holds a tenth of it."""
+    users = [f"u{n}" for n in range(32)]
+    tables = {"users": ", ".join(f'"{u}@example.org" = "{u}"' for u in users),
+              "owners": ", ".join(f'"{u}" = "{{vmail}}:{{vmail}}:{{dir}}/mail"' for u in users)}
+    server = make_server(re.sub(r"table (users|owners) .*",
+                                lambda m: f"table {m[1]} {{{{ {tables[m[1]]} }}}}", Server.CONF))
+    delivery = server.pids()["delivery/0"]
+    line = "0123456789abcde" * 4 + "\r\n"
+    body = "Subject: large\r\n\r\n" + line * (2**20 // len(line))
+
+    server.ctl("pause", "delivery")  # so that all of it is due at once
+    with server.smtp() as s:
+        for _ in range(16):
+            assert s.sendmail("you@example.net", [f"{u}@example.org" for u in users], body) == {}
+    server.ctl("resume", "delivery")
+
+    def stored():
+        new = [server.path("mail", "example.org", u, "new") for u in users]
+        return sum(len(os.listdir(d)) for d in new if os.path.isdir(d))
+    wait_for(lambda: stored() == 512, "512 messages", 120)
+    assert server.pids()["delivery/0"] == delivery
+    assert not [line for line in server.log if "event=deferred" in line]
+    if "asan" not in server.build:
+        assert peak_mib(delivery) < 40
 
 
 def test_null_sender(server):

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define DISK_FILES    3
-#define DISK_FILE_MAX (8U << 20)
+#define DISK_FILE_MAX (24U << 20)
 #define DISK_BLOCK    512
 
 enum disk_op { DISK_WRITE, DISK_SYNC, DISK_OPEN, DISK_TRUNCATE, DISK_READ, DISK_OPS };

@@ -84,9 +84,12 @@ on_body(void *arg)
 	if (r->script->body == BODY_HELD)
 		return;
 	client_body(r->client, one);
-	if (r->script->body == BODY_SENT)
-		client_body(r->client, two);
-	client_body_end(r->client, r->script->body == BODY_SENT);
+	if (r->script->body == BODY_BROKEN) {
+		client_body_break(r->client, CAUSE_BODY_LOST);
+		return;
+	}
+	client_body(r->client, two);
+	client_body_end(r->client);
 }
 
 static void

@@ -344,92 +344,6 @@ test_delivered(void **state)
 	spool_close(s);
 }
 
-static uint64_t reported[8];
-static size_t nreported;
-
-static void
-on_report(void *arg, uint64_t id)
-{
-	(void)arg;
-	assert_true(nreported < NITEMS(reported));
-	reported[nreported++] = id;
-}
-
-static size_t
-reports_at(struct spool *s, int64_t now_s)
-{
-	nreported = 0;
-	assert_int_equal(spool_reports(s, now_s, NITEMS(reported), on_report, NULL), 0);
-	return nreported;
-}
-
-static void
-test_reports(void **state)
-{
-	struct spool_rcpt to = rcpt_make("alice@example.org");
-	struct spool *s = open_fresh();
-	struct spool_message report;
-	struct snap *t;
-	int result;
-	uint64_t id = message_put(s, 10, three, 3, &result), rid;
-
-	(void)state;
-	commit_ok(s, &result);
-	spool_failed(s, SPOOL_KEY(id, 0), NOW + 60, &answer, NULL, NULL);
-	spool_failed(s, SPOOL_KEY(id, 1), NOW + 90, &answer, NULL, NULL);
-	spool_commit(s, NOW);
-	assert_int_equal(reports_at(s, NOW + 59), 0);
-	s = open_again(s);
-	assert_int_equal(reports_at(s, NOW + 60), 1);
-	assert_int_equal(reported[0], id);
-	assert_int_equal(snap_due(s, NOW, 9, skip_none)->nrcpts, 1);
-	assert_int_equal(spool_begin(s, NOW, 10, &rid), 0);
-	assert_int_equal(body_append(s, rid, 100000, SPOOL_CHUNK_MAX), 0);
-	report = message_make(rid);
-	report.sender = "";
-	report.flags = SPOOL_IS_REPORT;
-	result = PENDING;
-	spool_reported(s, id, &report, (struct span){NULL, 0}, &to, on_done, &result);
-	commit_ok(s, &result);
-	assert_int_equal(reports_at(s, NOW + 999), 0);
-	t = snap_list(s);
-	assert_int_equal(t->nmessages, 2);
-	assert_int_equal(t->nrcpts, 2);
-	assert_int_equal(t->r[0].key, SPOOL_KEY(id, 2));
-	assert_int_equal(t->m[1].flags, SPOOL_IS_REPORT);
-	/* The last recipient fails with nothing to say: the message goes. */
-	spool_failed(s, SPOOL_KEY(id, 2), NOW, &answer, NULL, NULL);
-	spool_reported(s, id, NULL, (struct span){NULL, 0}, NULL, NULL, NULL);
-	spool_commit(s, NOW);
-	assert_int_equal(snap_list(s)->nmessages, 1);
-	spool_close(s);
-}
-
-/* A report on a message that is gone is not sent, and leaves nothing. */
-static void
-test_report_of_nothing(void **state)
-{
-	struct spool_rcpt to = rcpt_make("alice@example.org");
-	struct spool *s = open_fresh();
-	struct spool_message report;
-	struct body_check c = {.good = true};
-	uint64_t rid;
-	int result = PENDING;
-
-	(void)state;
-	assert_int_equal(spool_begin(s, NOW, 10, &rid), 0);
-	assert_int_equal(body_append(s, rid, 100000, SPOOL_CHUNK_MAX), 0);
-	report = message_make(rid);
-	spool_reported(s, 12345, &report, (struct span){NULL, 0}, &to, on_done, &result);
-	spool_commit(s, NOW);
-	assert_int_equal(result, ENOENT);
-	assert_int_equal(snap_list(s)->nmessages, 0);
-	while (spool_idle(s))
-		continue;
-	assert_int_equal(spool_read(s, rid, 1, on_chunk, &c), -1);
-	spool_close(s);
-}
-
 static void
 test_hold(void **state)
 {
@@ -665,8 +579,6 @@ main(void)
 	    cmocka_unit_test(test_expand),
 	    cmocka_unit_test(test_expand_too_many),
 	    cmocka_unit_test(test_delivered),
-	    cmocka_unit_test(test_reports),
-	    cmocka_unit_test(test_report_of_nothing),
 	    cmocka_unit_test(test_hold),
 	    cmocka_unit_test(test_remove_and_schedule_all),
 	    cmocka_unit_test(test_list_pages),

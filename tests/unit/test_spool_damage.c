@@ -5,6 +5,7 @@
  */
 #include "tests/unit/spool_fixture.h"
 
+#include "lib/ipc/message.h"
 #include "tests/unit/spool_disk.h"
 
 static const char *const to[] = {"bob@example.net"};
@@ -86,6 +87,23 @@ static const struct {
     {"UPDATE message SET client = hex(zeroblob(3000000)) WHERE id = ?1", false},
     {"UPDATE message SET nchunks = 0 WHERE id = ?1", false},
     {"UPDATE message SET flags = -1 WHERE id = ?1", false},
+    {"UPDATE message SET flags = 256 WHERE id = ?1", false},
+    {"UPDATE message SET nchunks = 1 << 24 WHERE id = ?1", false},
+    {"UPDATE message SET expires = -9223372036854775807 - 1 WHERE id = ?1", false},
+    {"UPDATE message SET sender = printf('%0513d', 0) WHERE id = ?1", false},
+    {"UPDATE message SET envid = printf('%0129d', 0) WHERE id = ?1", false},
+    {"UPDATE message SET ret = 'FULLY' WHERE id = ?1", false},
+    {"UPDATE message SET client = printf('%0513d', 0) WHERE id = ?1", false},
+    {"UPDATE recipient SET notify = 16 WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET due = -9223372036854775807 - 1 WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET address = printf('%0513d', 0) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET orcpt = printf('%0513d', 0) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET action = printf('%065d', 0) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET user = printf('%065d', 0) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET dest = printf('%0257d', 0) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET status = printf('%013d', 0) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET text = printf('%01025d', 0) WHERE key >> 20 = ?1", false},
+    {"UPDATE recipient SET remote = printf('%0257d', 0) WHERE key >> 20 = ?1", false},
     {"DELETE FROM message WHERE id = ?1", false},
     {"DELETE FROM chunk WHERE key >> 24 = ?1", true},
     {"UPDATE chunk SET data = zeroblob(40000) WHERE key >> 24 = ?1", true},
@@ -128,6 +146,124 @@ test_bad_rows(void **state)
 		spool_remove(s, ids[0], NULL, NULL);
 		spool_close(s);
 	}
+}
+
+static const struct {
+	enum message_type type;
+	const char *field;
+	uint64_t spool;
+} bounds[] = {
+    {MSG_job, "id", SPOOL_ID_MAX},
+    {MSG_job, "sender", SPOOL_ADDRESS_MAX},
+    {MSG_job, "action", SPOOL_WORD_MAX},
+    {MSG_job, "dest", SPOOL_NAME_MAX},
+    {MSG_job, "flags", SPOOL_FLAGS_MAX},
+    {MSG_job, "nchunks", SPOOL_NCHUNKS_MAX},
+    {MSG_job, "envid", SPOOL_ENVID_MAX},
+    {MSG_job, "ret", SPOOL_RET_MAX},
+    {MSG_job_rcpt, "address", SPOOL_ADDRESS_MAX},
+    {MSG_job_rcpt, "user", SPOOL_WORD_MAX},
+    {MSG_job_rcpt, "orcpt", SPOOL_ADDRESS_MAX},
+    {MSG_job_rcpt, "notify", SPOOL_NOTIFY_MAX},
+    {MSG_chunk, "data", SPOOL_CHUNK_MAX},
+    {MSG_expand, "address", SPOOL_ADDRESS_MAX},
+    {MSG_expand, "action", SPOOL_WORD_MAX},
+    {MSG_list_message, "id", SPOOL_ID_MAX},
+    {MSG_list_message, "sender", SPOOL_ADDRESS_MAX},
+    {MSG_list_message, "client", SPOOL_ADDRESS_MAX},
+    {MSG_list_message, "flags", SPOOL_FLAGS_MAX},
+    {MSG_list_message, "nchunks", SPOOL_NCHUNKS_MAX},
+    {MSG_list_rcpt, "address", SPOOL_ADDRESS_MAX},
+    {MSG_list_rcpt, "original", SPOOL_ADDRESS_MAX},
+    {MSG_list_rcpt, "action", SPOOL_WORD_MAX},
+    {MSG_list_rcpt, "dest", SPOOL_NAME_MAX},
+    {MSG_list_rcpt, "status", SPOOL_STATUS_MAX},
+    {MSG_list_rcpt, "text", SPOOL_TEXT_MAX},
+    {MSG_list_rcpt, "remote", SPOOL_NAME_MAX},
+};
+
+/* What the spool lets out, a message can carry; what one brings in, the spool takes. */
+static void
+test_bounds_of_messages(void **state)
+{
+	const struct message_field *f;
+	size_t i, k, n;
+
+	(void)state;
+	for (i = 0; i < NITEMS(bounds); i++) {
+		f = message_fields(bounds[i].type, &n);
+		for (k = 0; k < n && strcmp(f[k].name, bounds[i].field) != 0; k++)
+			continue;
+		assert_true(k < n);
+		assert_int_equal(f[k].bound, bounds[i].spool);
+	}
+}
+
+/* A page of an index that is unreadable: the index is made anew, and nothing is lost. */
+static void
+test_bad_index(void **state)
+{
+	static const char *const names[] = {"recipient_due", "message_report"};
+	struct spool_stats stats;
+	struct spool *s;
+	uint64_t ids[2];
+	char sql[128];
+	int64_t page;
+	int results[2];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(names); i++) {
+		two_messages(ids);
+		(void)snprintf(sql, sizeof(sql),
+		    "SELECT rootpage FROM sqlite_schema WHERE name = '%s'", names[i]);
+		page = tamper(sql, 0);
+		memset(disk.files[0].seen + (page - 1) * 4096, 0xa5, 4096);
+		assert_non_null(s = fixture_open_sqlite());
+		/* The change that meets the damage fails; those after the repair don't. */
+		results[0] = results[1] = PENDING;
+		spool_failed(s, SPOOL_KEY(ids[0], 0), NOW, &answer, on_done, &results[0]);
+		spool_commit(s, NOW);
+		assert_int_equal(results[0], EIO);
+		spool_stats(s, &stats);
+		assert_int_equal(stats.repaired, 1);
+		assert_int_equal(snap_due(s, NOW, 10, NULL)->nrcpts, 2);
+		results[0] = PENDING;
+		spool_failed(s, SPOOL_KEY(ids[0], 0), NOW, &answer, on_done, &results[0]);
+		spool_delivered(s, SPOOL_KEY(ids[1], 0), on_done, &results[1]);
+		spool_commit(s, NOW);
+		assert_int_equal(results[0], 0);
+		assert_int_equal(results[1], 0);
+		spool_close(s);
+		assert_non_null(s = fixture_open_sqlite());
+		assert_int_equal(snap_due(s, NOW, 10, NULL)->nrcpts, 0);
+		assert_int_equal(snap_list(s)->nrcpts, 1);
+		spool_close(s);
+		assert_int_equal(tamper("SELECT count(*) FROM sqlite_schema", 0), 9);
+	}
+}
+
+/* The schedule alone finds out, too: no change is needed for it. */
+static void
+test_bad_index_is_read(void **state)
+{
+	static struct snap t;
+	struct spool *s;
+	uint64_t ids[2];
+	int64_t page;
+
+	(void)state;
+	two_messages(ids);
+	page = tamper("SELECT rootpage FROM sqlite_schema WHERE name = 'recipient_due'", 0);
+	disk.files[0].seen[(page - 1) * 4096] = 0x99;
+	assert_non_null(s = fixture_open_sqlite());
+	assert_int_equal(spool_due(s, NOW, 10, NULL, on_visit, &t), -1);
+	assert_int_equal(errno, EIO);
+	assert_true(spool_needs_commit(s));
+	spool_commit(s, NOW);
+	assert_false(spool_needs_commit(s));
+	assert_int_equal(snap_due(s, NOW, 10, NULL)->nrcpts, 2);
+	spool_close(s);
 }
 
 /* A whole page of recipients is unreadable: their mail waits, the process goes on. */
@@ -241,6 +377,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_bad_rows),
+	    cmocka_unit_test(test_bounds_of_messages),
+	    cmocka_unit_test(test_bad_index),
+	    cmocka_unit_test(test_bad_index_is_read),
 	    cmocka_unit_test(test_bad_page),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_random_bytes),

@@ -378,6 +378,55 @@ test_unfinished(void **state)
 	spool_close(s);
 }
 
+struct next_group {
+	struct spool *s;
+	uint64_t big;
+	int small;
+};
+
+/* Opens the next group while the log is long, and the disk fails in it. */
+static void
+on_next_group(void *arg, int error)
+{
+	struct next_group *g = arg;
+
+	assert_int_equal(error, 0);
+	(void)message_put(g->s, 3000, to, 1, &g->small);
+	assert_int_equal(spool_begin(g->s, NOW, 0, &g->big), 0);
+	disk_arm(DISK_WRITE, SQLITE_IOERR, 0, 1);
+	assert_int_equal(body_append(g->s, g->big, 4000000, SPOOL_CHUNK_MAX), -1);
+	assert_int_equal(errno, EIO);
+}
+
+/* A group that failed before the log was shortened answers so all the same. */
+static void
+test_failed_before_shortening(void **state)
+{
+	struct next_group g = {.small = PENDING};
+	struct spool_stats stats;
+	uint64_t id;
+	int result;
+
+	(void)state;
+	disk_format();
+	assert_non_null(g.s = fixture_open_sqlite());
+	assert_int_equal(spool_begin(g.s, NOW, 0, &id), 0);
+	assert_int_equal(body_append(g.s, id, 17000000, SPOOL_CHUNK_MAX), 0);
+	message_finish(g.s, id, to, 1, &result);
+	spool_set_flags(g.s, id, SPOOL_WARNED, 0, on_next_group, &g);
+	spool_commit(g.s, NOW);
+	assert_int_equal(result, 0);
+	assert_int_equal(disk.injected, 1);
+	assert_int_equal(g.small, PENDING);
+	assert_true(spool_needs_commit(g.s));
+	spool_commit(g.s, NOW);
+	assert_int_equal(g.small, EIO);
+	spool_stats(g.s, &stats);
+	assert_int_equal(stats.reopened, 1);
+	assert_int_equal(snap_list(g.s)->nmessages, 1);
+	spool_close(g.s);
+}
+
 int
 main(void)
 {
@@ -386,6 +435,7 @@ main(void)
 	    cmocka_unit_test(test_down),
 	    cmocka_unit_test(test_full_told),
 	    cmocka_unit_test(test_unfinished),
+	    cmocka_unit_test(test_failed_before_shortening),
 	    cmocka_unit_test(test_write_eio),
 	    cmocka_unit_test(test_write_full),
 	    cmocka_unit_test(test_write_full_for_long),
