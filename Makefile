@@ -157,6 +157,13 @@ $(FUZZ): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS)
 	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(TEST_LINK)
 .SECONDARY:
 
+# The manual page of the message table, made from the table; checked in, and compared by a test.
+$(BUILD)/tools/postern-messages: $(BUILD)/obj/man/postern-messages.o $(BUILD)/lib/libipc.a $(BUILD)/lib/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+messages-page: $(BUILD)/tools/postern-messages
+	$< >man/postern-messages.7
+
 # -- the rest -----------------------------------------------------------------
 
 deps:

@@ -8,12 +8,15 @@
  */
 #include "delivery/local_private.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/str.h"
 #include "lib/conf/mailbox.h"
 #include "lib/conf/pattern.h"
+#include "lib/mail/address.h"
 
 #define PUT_TIMEOUT_MS 600000
 
@@ -161,21 +164,41 @@ letter_create(struct agent *a, struct job *j, size_t rcpt)
 	return 0;
 }
 
+/* What the mailbox is found by.  What is no address has no name for a mailbox. */
+static void
+canonical_address(const struct job *j, size_t rcpt, char dst[ADDRESS_MAX + 1])
+{
+	const unsigned int flags = ADDRESS_BARE_POSTMASTER_OK | ADDRESS_UTF8_OK;
+	bool tagged = str_starts_nocase(j->dest, MAILBOX_DEST_TAGGED);
+	struct address a;
+
+	dst[0] = '\0';
+	if (address_parse(j->rcpts[rcpt].address, flags, &a) != ADDRESS_OK)
+		return;
+	address_canonical(&a, tagged);
+	(void)snprintf(dst, ADDRESS_MAX + 1, "%s@%s", a.local, a.domain);
+}
+
 /* The pattern is made absolute for the expansion, so that no home directory comes into it. */
 int
 letter_path(
     const struct conf_action *action, const struct job *j, size_t rcpt, char *dst, size_t size)
 {
 	char base[IPC_PATH_MAX + 1], rest[IPC_PATH_MAX + 2] = "/", path[IPC_PATH_MAX + 2];
+	char dest[ADDRESS_MAX + 1];
 	const struct pattern_values values = {.sender = j->sender,
 	    .rcpt = j->rcpts[rcpt].address,
-	    .dest = j->rcpts[rcpt].address,
+	    .dest = dest,
 	    .username = j->rcpts[rcpt].user};
 
+	canonical_address(j, rcpt, dest);
 	if (mailbox_split(action->target, base, sizeof(base), rest + 1, sizeof(rest) - 1) == -1 ||
 	    pattern_expand(rest, &values, path, sizeof(path)) == -1)
 		return -1;
-	return mailbox_path_valid(path + 1) ? str_copy(dst, size, path + 1) : -1;
+	if (mailbox_path_valid(path + 1))
+		return str_copy(dst, size, path + 1);
+	errno = EINVAL;
+	return -1;
 }
 
 /* What the agent has whole can't be called back: its verdict will find nobody. */

@@ -8,6 +8,7 @@
  */
 #include "delivery/local.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,7 +239,10 @@ start_rcpt(struct job *j, size_t rcpt, const struct conf_action *action)
 	struct agent *a;
 
 	if (letter_path(action, j, rcpt, path, sizeof(path)) == -1) {
-		verdict_of(&v, CAUSE_BAD_MAILBOX, NULL);
+		verdict_of(&v, CAUSE_BAD_MAILBOX,
+		    errno == ENAMETOOLONG
+			? "its path would be too long"
+			: "a slash or control character, or nothing, in its name");
 		job_verdict(j, rcpt, &v, "");
 		return;
 	}

@@ -39,7 +39,7 @@ struct agent { /* owned by local: in agents and by_key, then in dead */
 };
 
 /* -- letter.c -- */
-/* The path below the directory that the parent opens.  -1: the address has no mailbox. */
+/* The path below the directory that the parent opens.  -1: the address has no mailbox (EINVAL), or too long a path. */
 int letter_path(const struct conf_action *action, const struct job *j, size_t rcpt, char *dst,
     size_t size) WARN_UNUSED;
 /* Puts a letter at the end of a's waiting ones; -1: ENOMEM. */

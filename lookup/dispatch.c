@@ -184,7 +184,7 @@ log_expansion(const struct msg_expand *m, const struct expansion *e)
 	logline_str(&l, "status", e->status);
 	logline_str(&l, "problem", e->text);
 	logline_u64(&l, "problems", e->problems);
-	logline_u64(&l, "recipients", e->nitems);
+	logline_u64(&l, "recipients", e->nitems - e->nfailed);
 	logline_end(&l);
 }
 

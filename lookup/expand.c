@@ -15,6 +15,7 @@
 
 #include "lib/base/map.h"
 #include "lib/base/str.h"
+#include "lib/conf/mailbox.h"
 #include "lookup/recipient.h"
 
 #define TARGET_MAX ADDRESS_MAX /* octets of one target of an alias */
@@ -25,6 +26,7 @@ struct step {
 	const struct conf_action *action;
 	unsigned int depth;
 	bool no_alias; /* the name is a mailbox, whatever the alias table has */
+	bool tagged;   /* the tag of address is part of the mailbox's name */
 };
 
 struct expander {
@@ -37,13 +39,93 @@ struct expander {
 	int error; /* errno that ended it */
 };
 
+/* -- what was there before -- */
+
+/* True when the key is new; false when it was there, or memory ran out. */
+static bool
+seen_first(struct expander *e, const char *key)
+{
+	static char mark;
+
+	if (map_get(e->seen, key) != NULL)
+		return false;
+	if (map_set(e->seen, key, &mark) == 0)
+		return true;
+	e->error = errno;
+	return false;
+}
+
+/* -- what comes of it -- */
+
+static void
+item_free(struct expand_item *i)
+{
+	free(i->address);
+	free(i->user);
+	free(i->dest);
+}
+
+/* Room for one more; capacities are powers of two. */
+static bool
+items_reserve(struct expansion *x)
+{
+	size_t n = x->nitems;
+	struct expand_item *items;
+
+	if ((n & (n - 1)) != 0)
+		return true;
+	if ((items = reallocarray(x->items, n == 0 ? 1 : 2 * n, sizeof(*items))) == NULL)
+		return false;
+	x->items = items;
+	return true;
+}
+
+/* False when memory ran out. */
+static bool
+append_item(
+    struct expander *e, const char *address, const char *action, const char *user, const char *dest)
+{
+	struct expand_item item = {.action = action,
+	    .address = strdup(address),
+	    .user = strdup(user),
+	    .dest = strdup(dest)};
+
+	if (item.address == NULL || item.user == NULL || item.dest == NULL ||
+	    !items_reserve(e->out)) {
+		item_free(&item);
+		e->error = ENOMEM;
+		return false;
+	}
+	e->out->items[e->out->nitems++] = item;
+	return true;
+}
+
 /* -- what can go wrong -- */
+
+/* What is no address may hold any octets. */
+static void
+add_failed(struct expander *e, const char *status, const char *text, const char *what)
+{
+	char shown[IPC_ADDRESS_MAX], key[sizeof(shown) + 8], dest[IPC_NAME_MAX];
+	struct address a;
+
+	if (strlen(what) >= sizeof(shown) || address_parse(what, ADDRESS_UTF8_OK, &a) != ADDRESS_OK)
+		str_escape(shown, sizeof(shown), what, strlen(what));
+	else
+		(void)!str_copy(shown, sizeof(shown), what);
+	if (str_format(key, sizeof(key), "fail %s", shown) == -1 ||
+	    str_format(dest, sizeof(dest), EXPAND_FAILED "%s %s", status, text) == -1 ||
+	    !seen_first(e, key))
+		return;
+	e->out->nfailed += append_item(e, shown, "", "", dest);
+}
 
 static void
 add_problem(struct expander *e, const char *status, const char *text, const char *what)
 {
 	char shown[ADDRESS_MAX];
 
+	add_failed(e, status, text, what);
 	if (e->out->problems++ > 0)
 		return;
 	str_quote(shown, sizeof(shown) / 4, what);
@@ -65,20 +147,6 @@ static void
 add_trouble(struct expander *e)
 {
 	e->out->outcome = IPC_RETRY;
-}
-
-/* True when the key is new; false when it was there, or memory ran out. */
-static bool
-seen_first(struct expander *e, const char *key)
-{
-	static char mark;
-
-	if (map_get(e->seen, key) != NULL)
-		return false;
-	if (map_set(e->seen, key, &mark) == 0)
-		return true;
-	e->error = errno;
-	return false;
 }
 
 /* -- steps -- */
@@ -121,51 +189,17 @@ add_step(struct expander *e, const struct step *s)
 /* -- items -- */
 
 static void
-item_free(struct expand_item *i)
-{
-	free(i->address);
-	free(i->user);
-	free(i->dest);
-}
-
-/* Room for one more; capacities are powers of two. */
-static bool
-items_reserve(struct expansion *x)
-{
-	size_t n = x->nitems;
-	struct expand_item *items;
-
-	if ((n & (n - 1)) != 0)
-		return true;
-	if ((items = reallocarray(x->items, n == 0 ? 1 : 2 * n, sizeof(*items))) == NULL)
-		return false;
-	x->items = items;
-	return true;
-}
-
-static void
 add_item(struct expander *e, const struct step *s, const char *user, const char *dest)
 {
-	struct expand_item item = {.action = s->action->name};
 	char address[ADDRESS_MAX + 1];
 
-	if (address_format(&s->address, address, sizeof(address)) == -1) {
+	if (address_format(&s->address, address, sizeof(address)) == -1)
 		add_problem(e, "5.1.3", "address too long", s->address.local);
-		return;
-	}
-	item.address = strdup(address);
-	item.user = strdup(user);
-	item.dest = strdup(dest);
-	if (item.address == NULL || item.user == NULL || item.dest == NULL ||
-	    !items_reserve(e->out)) {
-		item_free(&item);
-		e->error = ENOMEM;
-		return;
-	}
-	e->out->items[e->out->nitems++] = item;
+	else
+		(void)append_item(e, address, s->action->name, user, dest);
 }
 
-/* A mailbox whose place depends on the address is another one for each address. */
+/* A mailbox whose place depends on the address is another one for each canonical address. */
 static bool
 mailbox_depends_on_address(const struct conf_action *a)
 {
@@ -175,12 +209,19 @@ mailbox_depends_on_address(const struct conf_action *a)
 static void
 add_local(struct expander *e, const struct step *s, const char *user)
 {
-	char key[ADDRESS_MAX + ACCOUNT_MAX + CONF_NAME_MAX + 16], dest[ACCOUNT_MAX + 8];
-	bool by_address = mailbox_depends_on_address(s->action);
+	char key[ADDRESS_MAX + ACCOUNT_MAX + CONF_NAME_MAX + 16], dest[ACCOUNT_MAX + 16];
+	struct address a = {.local = ""};
+	bool tagged = false;
 
-	if (str_format(dest, sizeof(dest), "local:%s", user) == -1 ||
-	    str_format(key, sizeof(key), "item %s\n%s\n%s@%s", s->action->name, user,
-		by_address ? s->address.local : "", by_address ? s->address.domain : "") == -1)
+	if (mailbox_depends_on_address(s->action)) {
+		a = s->address;
+		tagged = s->tagged;
+		address_canonical(&a, tagged);
+	}
+	if (str_format(dest, sizeof(dest), "%s%s", tagged ? MAILBOX_DEST_TAGGED : MAILBOX_DEST,
+		user) == -1 ||
+	    str_format(key, sizeof(key), "item %s\n%s\n%s@%s", s->action->name, user, a.local,
+		a.domain) == -1)
 		add_problem(e, "5.1.3", "name too long", user);
 	else if (seen_first(e, key))
 		add_item(e, s, user, dest);
@@ -244,14 +285,13 @@ static void
 follow_name(struct expander *e, const struct step *s, const char *target, bool by_alias)
 {
 	const char *self = s->name[0] != '\0' ? s->name : s->address.local;
+	const char *name = *target == '\\' ? target + 1 : target;
 	struct step next = *s;
 
 	next.depth++;
 	/* Both mean the mailbox: "\\bob", and bob in bob's own alias (aliases(5)). */
-	next.no_alias = *target == '\\' || (by_alias && str_equal_nocase(target, self));
-	if (*target == '\\')
-		target++;
-	if (*target == '\0' || str_copy(next.name, sizeof(next.name), target) == -1) {
+	next.no_alias = name != target || (by_alias && str_equal_nocase(target, self));
+	if (*name == '\0' || str_copy(next.name, sizeof(next.name), name) == -1) {
 		add_problem(e, "5.2.4", "alias target is not a name", target);
 		return;
 	}
@@ -314,6 +354,8 @@ follow_targets(struct expander *e, size_t at, const struct recipient *r)
 	const char *p = r->targets;
 	size_t n;
 
+	if (s.name[0] == '\0') /* it was the address that was looked for */
+		s.tagged = r->tagged;
 	while (*p != '\0' && e->error == 0 && e->out->outcome == IPC_OK) {
 		if (e->ntargets++ == EXPAND_WIDTH_MAX) {
 			fail_all(e, "too many recipients", s.address.local);
@@ -372,12 +414,13 @@ items_drop(struct expansion *x)
 		item_free(&x->items[--x->nitems]);
 	free(x->items);
 	x->items = NULL;
+	x->nfailed = 0;
 }
 
 static void
 expansion_settle(struct expansion *x)
 {
-	if (x->outcome == IPC_OK && x->nitems > 0)
+	if (x->outcome == IPC_OK && x->nitems > x->nfailed)
 		return;
 	items_drop(x);
 	if (x->outcome == IPC_RETRY) {

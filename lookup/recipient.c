@@ -20,7 +20,7 @@ struct untagged {
 static void
 untag(const char *local, struct untagged *out)
 {
-	const char *tag = strchr(local, TAG_DELIMITER);
+	const char *tag = strchr(local, ADDRESS_TAG);
 	size_t n = tag == NULL ? 0 : (size_t)(tag - local);
 
 	memcpy(out->local, local, n);
@@ -68,18 +68,25 @@ find_user(const struct table *t, const char *local, const char **value)
 
 /* From the most exact key to the catch-all. */
 static enum table_answer
-find_virtual(const struct table *t, const struct address *a, const char **value)
+find_virtual(const struct table *t, const struct address *a, struct recipient *out)
 {
+	const char **value = &out->targets;
 	struct untagged u;
 	enum table_answer r;
+	bool has_tag;
 
 	untag(a->local, &u);
+	has_tag = u.local[0] != '\0';
+	out->tagged = has_tag;
 	if ((r = find_pair(t, a->local, a->domain, value)) != TABLE_NO)
 		return r;
-	if (u.local[0] != '\0' && (r = find_pair(t, u.local, a->domain, value)) != TABLE_NO)
+	out->tagged = false;
+	if (has_tag && (r = find_pair(t, u.local, a->domain, value)) != TABLE_NO)
 		return r;
+	out->tagged = has_tag;
 	if ((r = find_user(t, a->local, value)) != TABLE_NO)
 		return r;
+	out->tagged = false;
 	if ((r = find_user(t, u.local, value)) != TABLE_NO)
 		return r;
 	if ((r = find_pair(t, "", a->domain, value)) != TABLE_NO)
@@ -88,14 +95,17 @@ find_virtual(const struct table *t, const struct address *a, const char **value)
 }
 
 static enum table_answer
-find_alias(const struct table *t, const char *name, const char **value)
+find_alias(const struct table *t, const char *name, struct recipient *out)
 {
 	struct untagged u;
 	enum table_answer r;
 
 	untag(name, &u);
-	r = find_user(t, name, value);
-	return r != TABLE_NO ? r : find_user(t, u.local, value);
+	if ((r = find_user(t, name, &out->targets)) != TABLE_NO) {
+		out->tagged = u.local[0] != '\0';
+		return r;
+	}
+	return find_user(t, u.local, &out->targets);
 }
 
 static bool
@@ -148,7 +158,7 @@ recipient_find_name(const struct policy *p, const struct conf_action *action, co
 {
 	*out = (struct recipient){.kind = RECIPIENT_UNKNOWN, .by_alias = true};
 	if (action->alias != NULL &&
-	    is_settled(find_alias(tables_find(p->tables, action->alias), name, &out->targets), out))
+	    is_settled(find_alias(tables_find(p->tables, action->alias), name, out), out))
 		return;
 	recipient_find_account(action, name, out);
 }
@@ -161,7 +171,7 @@ recipient_find(const struct policy *p, const struct conf_action *action, const s
 	if (action->virtual != NULL) {
 		const struct table *t = tables_find(p->tables, action->virtual);
 
-		if (is_settled(find_virtual(t, a, &out->targets), out) ||
+		if (is_settled(find_virtual(t, a, out), out) ||
 		    !str_equal_nocase(a->local, "postmaster"))
 			return;
 	}

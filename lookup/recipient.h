@@ -16,8 +16,7 @@
  * others, but for postmaster (RFC 5321 4.5.1).  Any other action tries its
  * alias table, if it has one, and then the accounts of this host.
  */
-#define ACCOUNT_MAX   32  /* octets of an account's name */
-#define TAG_DELIMITER '+' /* of "user+tag", as RFC 5233 has it */
+#define ACCOUNT_MAX 32 /* octets of an account's name */
 
 enum recipient_kind {
 	RECIPIENT_UNKNOWN,
@@ -30,6 +29,7 @@ struct recipient {
 	enum recipient_kind kind;
 	const char *targets; /* the table's text */
 	bool by_alias;	     /* targets are those of the alias table */
+	bool tagged;	     /* the table has the local part with its tag: that is the name */
 	char account[ACCOUNT_MAX + 1];
 };
 

@@ -36,7 +36,7 @@ item_clear(struct spool_rcpt *r)
 }
 
 void
-expansion_free(struct work *w)
+work_expansion_free(struct work *w)
 {
 	struct expansion *e = w->expansion;
 	size_t i;
@@ -166,7 +166,7 @@ expand_to_one(struct work *w)
 	take(&w->action, &r->action);
 	take(&w->user, &r->user);
 	take(&w->dest, &r->dest);
-	expansion_free(w);
+	work_expansion_free(w);
 	work_stage(w, WORK_READY);
 }
 
@@ -194,7 +194,7 @@ expand_to_many(struct work *w)
 	work_stage(w, WORK_RECORDING);
 	spool_expand(p->spool, w->key, w->expansion->items, w->expansion->n,
 	    service_now_s(p->service), on_expanded, w);
-	expansion_free(w);
+	work_expansion_free(w);
 }
 
 static void

@@ -105,7 +105,7 @@ void outcome_free(struct work *w);
 void expand_ask(struct work *w);
 void expand_item(struct work *w, const struct msg_expand_item *m);
 void expand_end(struct work *w, const struct msg_expand_end *m);
-void expansion_free(struct work *w);
+void work_expansion_free(struct work *w);
 
 /* schedule.c */
 void schedule_run(struct program *p);
@@ -139,12 +139,12 @@ struct program {
 	struct service *service;
 	const struct conf *conf;
 	struct spool *spool;
-	struct map *incoming;	       /* by session instance and request */
-	struct map *working;	       /* struct work by key */
-	struct map *jobs;	       /* struct job by req */
-	struct map *handed;	       /* number of jobs by message: what delivery may read */
+	struct map *incoming;		/* by session instance and request */
+	struct map *working;		/* struct work by key */
+	struct map *jobs;		/* struct job by req */
+	struct map *handed;		/* number of jobs by message: what delivery may read */
 	struct works ready, unrecorded; /* see enum work_stage */
-	struct map *destinations;	 /* by action and name */
+	struct map *destinations;	/* by action and name */
 	size_t nparked;
 	uint32_t deaths;  /* of delivery, close to each other */
 	int64_t death_ms; /* the last one */

@@ -102,6 +102,16 @@ incoming_fill(struct incoming *in, const struct msg_mail_begin *m)
 		   : 0;
 }
 
+/* Text that will stand in headers, logs and commands: no session may put a control octet there. */
+static bool
+is_clean(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
 void
 receive_begin(struct program *p, struct channel *ch, const struct msg_mail_begin *m)
 {
@@ -110,6 +120,11 @@ receive_begin(struct program *p, struct channel *ch, const struct msg_mail_begin
 
 	if (incoming_find(p, ch, m->req) != NULL) {
 		channel_reject(ch, "a transaction begun twice");
+		return;
+	}
+	if (!is_clean(m->sender) || !is_clean(m->client) || !is_clean(m->envid) ||
+	    !is_clean(m->ret)) {
+		channel_reject(ch, "control octets in an envelope");
 		return;
 	}
 	if ((in = calloc(1, sizeof(*in))) == NULL)
@@ -172,6 +187,11 @@ receive_rcpt(struct program *p, struct channel *ch, const struct msg_mail_rcpt *
 
 	if (in == NULL)
 		return;
+	if (!is_clean(m->address) || !is_clean(m->original) || !is_clean(m->orcpt) ||
+	    !is_clean(m->action)) {
+		channel_reject(ch, "control octets in an envelope");
+		return;
+	}
 	if (in->nrcpts >= p->conf->values.smtp_max_recipients) {
 		incoming_fail(in, IPC_RETRY); /* a reload may have lowered the limit meanwhile */
 		return;

@@ -47,7 +47,7 @@ job_message_copy(const struct spool_message *from)
 static void
 work_destroy(struct work *w)
 {
-	expansion_free(w);
+	work_expansion_free(w);
 	outcome_free(w);
 	job_message_release(w->message);
 	free(w->address);

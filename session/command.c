@@ -53,6 +53,18 @@ cmd_not_implemented(struct session *s, const struct command *c)
 	session_reply(s, REPLY_NOT_IMPLEMENTED);
 }
 
+/*
+ * Chunks are not announced.  A client that sends one all the same sends its
+ * octets at once, and these must not be taken for commands (security over
+ * courtesy: the connection ends).
+ */
+static void
+cmd_bdat(struct session *s, const struct command *c)
+{
+	(void)c;
+	session_quit(s, REPLY_NOT_IMPLEMENTED);
+}
+
 static void
 cmd_auth(struct session *s, const struct command *c)
 {
@@ -129,7 +141,7 @@ static const struct command_row table[VERB__MAX] = {
     [VERB_HELP] = {STATE_ANY_COMMAND, cmd_help, false},		   /* 4.1.1.8 */
     [VERB_AUTH] = {STATE_ANY_COMMAND, cmd_auth, false},		   /* RFC 4954 4 */
     [VERB_STARTTLS] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
-    [VERB_BDAT] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
+    [VERB_BDAT] = {STATE_ANY_COMMAND, cmd_bdat, false},	       /* RFC 3030 */
     [VERB_LHLO] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
     [VERB_ETRN] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
     [VERB_XCLIENT] = {STATE_ANY_COMMAND, cmd_not_implemented, false},

@@ -25,6 +25,14 @@ int mailbox_split(
     const char *pattern, char *base, size_t base_size, char *rest, size_t rest_size) WARN_UNUSED;
 
 /*
+ * The destination of mail for a mailbox is one of these and the account.
+ * Mailboxes that are found by the address are so by its canonical form, and
+ * the second tells that its tag is a part of that.
+ */
+#define MAILBOX_DEST	    "local:"
+#define MAILBOX_DEST_TAGGED "local+tag:"
+
+/*
  * Is it a path below a directory: components that are neither empty, "." nor
  * "..", no '/' at either end?
  */

@@ -20,7 +20,6 @@
 
 #define VALUE_MAX  1024
 #define OFFSET_MAX 9999
-#define UNSAFE	   "/!#$%&'*?`{|}~"
 
 enum part { PART_WHOLE, PART_USER, PART_DOMAIN };
 
@@ -283,18 +282,13 @@ apply_range(const struct specifier *spec, char *value)
 	value[end - first] = '\0';
 }
 
-static int
-make_safe(char *value)
+static bool
+is_safe(const char *value)
 {
-	for (; *value != '\0'; value++) {
-		if ((unsigned char)*value < ' ' || *value == 0x7f) {
-			errno = EINVAL;
-			return -1;
-		}
-		if (strchr(UNSAFE, *value) != NULL)
-			*value = ':';
-	}
-	return 0;
+	for (; *value != '\0'; value++)
+		if ((unsigned char)*value < ' ' || *value == 0x7f || *value == '/')
+			return false;
+	return true;
 }
 
 struct path { /* being written; component is where its last one starts */
@@ -356,8 +350,10 @@ path_add_specifier(struct path *p, const struct specifier *spec, const struct pa
 		return -1;
 	apply_modifiers(spec, value);
 	apply_range(spec, value);
-	if (make_safe(value) == -1)
+	if (!is_safe(value)) {
+		errno = EINVAL;
 		return -1;
+	}
 	p->substituted = true;
 	return path_add(p, value, strlen(value));
 }

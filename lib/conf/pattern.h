@@ -18,9 +18,9 @@
  * to it.
  *
  * Values come from strangers.  In what is substituted (all but the home
- * directory) a slash and the octets !#$%&'*?`{|}~ become ':', a control byte
- * is refused, and so is a component of the path that is "." or "..", or that
- * substitution left empty.
+ * directory) a slash and a control byte are refused, and so is a component of
+ * the path that is "." or "..", or that substitution left empty.  Nothing is
+ * replaced: what differs stays different.
  */
 struct pattern_values {			  /* NULL: empty */
 	const char *sender, *rcpt, *dest; /* addresses without brackets */

@@ -24,7 +24,7 @@
 #include "lib/ipc/channel_private.h"
 
 #define FRAMES_A_TURN 4096
-#define READ_ROUNDS 8 /* reads in a row before others get their turn */
+#define READ_ROUNDS   8 /* reads in a row before others get their turn */
 
 static void
 channel_destroy(struct channel *ch)

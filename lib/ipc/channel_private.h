@@ -31,7 +31,7 @@ struct channel {
 	size_t nin_fds;
 	unsigned int depth; /* callbacks under way */
 	bool closed, freed, high, pending, paused, rejected;
-	bool full;    /* the peer does not read: it is cut off from the loop, not inside a sender */
+	bool full; /* the peer does not read: it is cut off from the loop, not inside a sender */
 };
 
 void channel_enter(struct channel *ch); /* around callbacks: nothing is freed meanwhile */

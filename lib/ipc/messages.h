@@ -124,7 +124,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    R(LOOKUP, SESSION),                                                                    \
 	    F(U16, code, 599) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_NAME_MAX)            \
 		F(STR, action, IPC_WORD_MAX) F(U32, rule_line, IPC_ANY32))                         \
-	M(mail_begin, NOFD, "a transaction reaches DATA", R(SESSION, QUEUE),                       \
+	M(mail_begin, NOFD, "a transaction has its first good recipient", R(SESSION, QUEUE),                       \
 	    F(STR, sender, IPC_ADDRESS_MAX) F(STR, client, IPC_ADDRESS_MAX)                        \
 		F(U64, expect_bytes, IPC_ANY64) F(U32, flags, 0xff) F(STR, envid, 128)             \
 		    F(STR, ret, 4))                                                                \

@@ -374,6 +374,16 @@ quote_local(char *dst, const char *local)
 	*dst = '\0';
 }
 
+void
+address_canonical(struct address *a, bool keep_tag)
+{
+	char *tag = strchr(a->local, ADDRESS_TAG);
+
+	str_lower(a->local);
+	if (!keep_tag && tag != NULL && tag > a->local)
+		*tag = '\0';
+}
+
 int
 address_format(const struct address *a, char *dst, size_t size)
 {

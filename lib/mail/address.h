@@ -11,6 +11,7 @@
 #define ADDRESS_MAX	   512 /* octets of a whole address, NUL excluded */
 #define ADDRESS_LOCAL_MAX  64  /* RFC 5321 4.5.3.1.1 */
 #define ADDRESS_DOMAIN_MAX 255 /* RFC 5321 4.5.3.1.2 */
+#define ADDRESS_TAG	   '+' /* what a tag begins with */
 
 /*
  * A mailbox, taken apart.  The local part is what it means, without the quotes
@@ -52,6 +53,13 @@ enum address_result address_parse(const char *s, unsigned flags, struct address 
 
 /* The address as text, its local part quoted if it has to be.  -1 with ENAMETOOLONG. */
 int address_format(const struct address *a, char *dst, size_t size) WARN_UNUSED;
+
+/*
+ * The address as mailboxes are told apart by: its local part in lower case (ASCII
+ * letters only; RFC 5321 2.4 leaves it to the host that delivers) and, unless
+ * the tag is part of the name, without "+tag" (RFC 5233 5).
+ */
+void address_canonical(struct address *a, bool keep_tag);
 
 /* Letters-digits-hyphen labels of 1 to 63 octets, 255 in all, no dot at the end. */
 bool address_domain_valid(const char *domain, bool utf8);

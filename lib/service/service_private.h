@@ -17,7 +17,7 @@ struct service {
 	struct event *tick;
 	struct channel *parent;
 	struct channel *peers[ROLE__MAX][IPC_INSTANCES_MAX];
-	bool relink[ROLE__MAX][IPC_INSTANCES_MAX]; /* cut off, to be linked anew */
+	bool relink[ROLE__MAX][IPC_INSTANCES_MAX];		/* cut off, to be linked anew */
 	struct channel *pending[ROLE__MAX * IPC_INSTANCES_MAX]; /* have something to flush */
 	size_t npending;
 	struct channel_rules rules;

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: ISC
 """smtpd-delivery and smtpd-agent among peers that lie: cut off and logged, never obeyed, never down."""
 import os
+import select
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,9 +31,13 @@ match for domain "b.example" action "by-mx"
 """
 
 
+TEXT = b"Subject: x\r\n\r\nx\r\n"
+
+
 class Delivery(Process):
-    def __init__(self):
-        super().__init__("smtpd-delivery", "DELIVERY", DELIVERY_RIGHTS, CONF, ports=(9,),
+    def __init__(self, port=9):
+        super().__init__("smtpd-delivery", "DELIVERY", DELIVERY_RIGHTS,
+                         CONF.replace(b":9\"", b":%d\"" % port), ports=(port,),
                          limits=(1024, ADDRESS_SPACE, 0, 0))
         self.starts = []
         self.queue, self.lookup = self.link("QUEUE"), self.link("LOOKUP")
@@ -46,11 +53,12 @@ class Delivery(Process):
             self.serve_once(DEADLINE)
         return self.starts.pop(0)
 
-    def job(self, action, n=1, req=7, **more):
-        self.queue.send("job", req=req, id=1, sender="s@example.net", action=action, dest="d.example",
-                        size_bytes=20, nchunks=1, nrcpts=n, **more)
+    def job(self, action, n=1, req=7, user="u", **more):
+        values = {"id": 1, "sender": "s@example.net", "dest": "d.example", "size_bytes": len(TEXT),
+                  "nchunks": 1, **more}
+        self.queue.send("job", req=req, action=action, nrcpts=n, **values)
         for i in range(n):
-            self.queue.send("job_rcpt", req=req, key=i, address="r%d@example.org" % i, user="u")
+            self.queue.send("job_rcpt", req=req, key=i, address="r%d@example.org" % i, user=user)
 
     def is_cut_off(self, link):
         """Whether the other end closes, whatever it says before."""
@@ -67,6 +75,13 @@ class Delivery(Process):
         m = self.queue.receive()
         assert (m.type, m.req, m.outcome, m.status) == ("verdict", 99, "RETRY", "4.3.5")
         assert self.is_alive()
+
+
+    def verdict(self):
+        """The next verdict, whatever else is said before it."""
+        while (m := self.queue.receive()).type != "verdict":
+            pass
+        return m
 
 
 @pytest.fixture
@@ -182,6 +197,16 @@ def test_no_path_leads_up(delivery, user, address):
     assert delivery.wait_start().path == "Maildir"
 
 
+def receive_all(link):
+    """What there is to read now."""
+    got = []
+    try:
+        while True:
+            got.append(link.receive(0))
+    except TimeoutError:
+        return got
+
+
 def start_fake_agent(delivery):
     start = delivery.wait_start()
     mine, its = socket.socketpair()
@@ -194,7 +219,7 @@ def feed(delivery, agent):
     """Answers the question for the only chunk; the message's id once the agent has it whole."""
     m = delivery.queue.receive()
     assert m.type == "chunk_get"
-    delivery.queue.send("chunk", req=m.req, data=b"Subject: x\r\n\r\nx\r\n")
+    delivery.queue.send("chunk", req=m.req, data=TEXT)
     while (m := agent.receive()).type != "put_end":
         pass
     return m.req
@@ -242,6 +267,89 @@ def test_agent_that_dies_or_never_is(delivery):
     m = delivery.queue.receive()
     assert (m.outcome, m.status, m.text) == ("FAIL", "5.2.0", "no\\x0amore")
     delivery.check_alive()
+
+
+@pytest.mark.parametrize("pieces", [
+    [TEXT[:-1]], [TEXT + b"x"], [b""], [TEXT, b"x"], [TEXT[:9], b""], [TEXT[:9], TEXT], []])
+def test_what_is_not_whole_is_not_delivered(delivery, pieces):
+    """The octets are as many as the queue said, or nobody gets any of it as a message."""
+    delivery.job("local", nchunks=len(pieces))
+    agent = start_fake_agent(delivery)
+    for piece in pieces:
+        delivery.queue.send("chunk", req=delivery.queue.receive().req, data=piece)
+    while (m := agent.receive()).type != "put_end":
+        pass
+    assert not m.ok
+    m = delivery.verdict()
+    assert (m.outcome, m.status) == ("RETRY", "4.3.0") and "spool" in m.text
+    delivery.wait_log("event=body-damaged id=0000000001 .*expected=%d" % len(TEXT))
+    delivery.check_alive()
+
+
+def test_memory_is_bounded_and_shared_out(delivery):
+    """
+    Eight mailboxes want 16 letters each at once.  One agent does not read: it
+    stops nobody but its own letters, and no more than it can hold is pulled for them.
+    """
+    outstanding_max, agents, letters, chunks = 64, 8, 16, 48
+    data = b"x" * 32768
+    for n in range(agents):
+        delivery.job("local", n=letters, req=n + 1, id=n + 1, user="u%d" % n,
+                     size_bytes=chunks * len(data), nchunks=chunks)
+    links = []
+    for _ in range(agents):
+        links.append(start_fake_agent(delivery))
+    asked, judged = [], 0
+    pulled = {}
+    deadline = time.monotonic() + DEADLINE
+    while judged < (agents - 1) * letters:
+        assert time.monotonic() < deadline, (judged, pulled)
+        ready = select.select([delivery.queue.sock, *(k.sock for k in links[1:])], [], [], 0.1)[0]
+        for link in links[1:]:
+            if link.sock in ready:
+                for m in receive_all(link):
+                    if m.type == "put_end":
+                        assert m.ok
+                        link.send("put_verdict", req=m.req, outcome=0, status="2.0.0")
+        if delivery.queue.sock in ready:
+            for m in receive_all(delivery.queue):
+                if m.type == "chunk_get":
+                    asked.append(m)
+                    pulled[m.id] = pulled.get(m.id, 0) + 1
+                else:
+                    assert m.outcome == "OK"
+                    judged += 1
+        assert len(asked) <= outstanding_max
+        for m in asked:
+            delivery.queue.send("chunk", req=m.req, data=data)
+        asked.clear()
+    assert pulled[1] * len(data) < 4 << 20
+    delivery.queue.close()
+    delivery.check_alive()
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_queue_that_dies_takes_its_mail_along(attempt):
+    """The connection ends with the job: whatever it still says, it does not say from memory that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        delivery = Delivery(listener.getsockname()[1])
+        delivery.job("out")
+        sink, _ = listener.accept()
+        with sink, sink.makefile("rwb", buffering=0) as lines:
+            lines.write(b"220 sink\r\n")
+            assert lines.readline().startswith(b"EHLO ")
+            os.kill(delivery.child.pid, signal.SIGSTOP)  # so that it sees both in one turn
+            os.waitid(os.P_PID, delivery.child.pid, os.WSTOPPED)
+            delivery.queue.close()
+            lines.write(b"250 sink\r\n")
+            os.kill(delivery.child.pid, signal.SIGCONT)
+            try:
+                said = lines.read()
+            except ConnectionResetError:
+                said = b""
+            assert said in (b"", b"MAIL FROM:<s@example.net>\r\n"), attempt
+        delivery.check_alive()
+        assert delivery.stop() == 0
 
 
 # -- the agent --

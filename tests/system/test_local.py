@@ -110,6 +110,52 @@ def test_a_loop_is_ended(server):
     assert in_tmp(server) == []
 
 
+@pytest.mark.parametrize("address", ["Demo@example.org", "DEMO@EXAMPLE.ORG", "demo+tag@example.org",
+                                     "Demo+Other@Example.org", '"demo"@example.org'])
+def test_one_mailbox_however_it_is_written(shared_server, address):
+    before = len(shared_server.maildir())
+    shared_server.send(to=["demo@example.org", address])
+    mail = shared_server.wait_mail(before + 2)
+    local, _, domain = address.rpartition("@")
+    given = f"{local.strip(chr(34))}@{domain.lower()}"
+    assert any(b"Delivered-To: " + given.encode() in m for m in mail)
+    assert set(os.listdir(shared_server.path("mail", "example.org"))) <= {"demo", "other"}
+
+
+def test_tag_with_a_mailbox_of_its_own(make_server):
+    """What the table has with its tag is another user, not the one before the tag."""
+    server = make_server(Server.CONF.replace('"other@example.org"', '"demo+eu@example.org"'))
+    server.send(to=["Demo+EU@example.org", "demo+us@example.org", "demo@example.org"])
+    assert len(server.wait_mail(1, user="demo+eu")) == 1
+    assert len(server.wait_mail(2, user="demo")) == 2
+
+
+def test_name_that_no_path_can_have(make_server):
+    server = make_server(Server.CONF.replace('"other@example.org"', '"@example.org"'))
+    server.send(to="a/b@example.org", sender="")
+    line = server.wait_log(r"event=failed .*to=a/b@example\.org")
+    assert "status=5.1.3" in line and "slash" in line
+    server.send(to=["o'brien@example.org", "o&brien@example.org"], sender="")
+    server.wait_mail(user="o'brien")
+    server.wait_mail(user="o&brien")
+
+
+def test_members_that_fail_are_reported(make_server):
+    """Those of an alias that can be delivered are; the sender hears of the others."""
+    server = make_server(Server.CONF.replace(
+        '"other@example.org" = "vmail"', '"other@example.org" = "vmail", "team@example.org" = '
+        '"demo@example.org, nobody@example.org, you@refused.example, a@@b"'))
+    server.send(to="team@example.org", sender="other@example.org")
+    server.wait_mail()
+    report = server.wait_mail(user="other")[0].decode()
+    assert "Reporting-MTA:" in report
+    for member, status in (("nobody@example.org", "5.1.1"), ("you@refused.example", "5.7.1"),
+                           ("a@@b", "5.2.4")):
+        assert re.search(rf"Final-Recipient: rfc822; ?{re.escape(member)}\nAction: failed\nStatus: {status}",
+                         report), report
+    assert "demo@example.org" not in report.split("Reporting-MTA:")[1].split("\n--")[0]
+
+
 @pytest.mark.parametrize("local", ["../other", "a/b", "..", "$(id)", "`id`", "a;b", "|x", "~root", "-x"])
 def test_hostile_local_parts_stay_below(make_server, local):
     """Whatever the name, nothing appears outside the directory of its domain."""

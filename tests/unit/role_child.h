@@ -147,6 +147,9 @@ leave_root(void)
 		_exit(98);
 }
 
+/* What a job sees its directory as: to be put before "/name". */
+static char child_root[64];
+
 static inline void
 child_make_dir(struct child *c, const struct role_rights *r)
 {
@@ -155,7 +158,9 @@ child_make_dir(struct child *c, const struct role_rights *r)
 
 	(void)snprintf(c->dir, sizeof(c->dir), "/tmp/postern-role-XXXXXX");
 	assert_non_null(mkdtemp(c->dir));
-	(void)snprintf(child_root, sizeof(child_root), "%s", r->privileged ? "" : c->dir);
+	child_root[0] = '\0';
+	if (!r->privileged)
+		memcpy(child_root, c->dir, sizeof(c->dir));
 	assert_return_code(chmod(c->dir, 0755), errno);
 	if (getuid() == 0 && (files || !r->privileged))
 		assert_return_code(chown(c->dir, owner, owner), errno);

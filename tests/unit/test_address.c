@@ -230,6 +230,35 @@ test_utf8(void **state)
 		assert_int_equal(address_utf8_len(rows[i].s), rows[i].len);
 }
 
+static void
+test_canonical(void **state)
+{
+	static const struct {
+		const char *text, *plain, *tagged;
+	} rows[] = {
+	    {"demo@example.org", "demo", "demo"},
+	    {"DeMo@Example.ORG", "demo", "demo"},
+	    {"\"Demo\"@example.org", "demo", "demo"},
+	    {"Demo+Tag@example.org", "demo", "demo+tag"},
+	    {"demo+a+b@example.org", "demo", "demo+a+b"},
+	    {"demo+@example.org", "demo", "demo+"},
+	    {"+tag@example.org", "+tag", "+tag"}, /* of nobody */
+	    {"\xc3\x89+x@example.org", "\xc3\x89", "\xc3\x89+x"},
+	};
+	struct address a;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(rows); i++) {
+		assert_int_equal(address_parse(rows[i].text, ADDRESS_UTF8_OK, &a), ADDRESS_OK);
+		address_canonical(&a, true);
+		assert_string_equal(a.local, rows[i].tagged);
+		address_canonical(&a, false);
+		assert_string_equal(a.local, rows[i].plain);
+		assert_string_equal(a.domain, "example.org");
+	}
+}
+
 int
 main(void)
 {
@@ -240,6 +269,7 @@ main(void)
 	    cmocka_unit_test(test_helo),
 	    cmocka_unit_test(test_literal),
 	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_canonical),
 	};
 
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);

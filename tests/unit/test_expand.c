@@ -25,12 +25,15 @@ static const char text[] =
     "here\",\n"
     "  empty = \" , ,\", here = \"root@mx.example.org\", away = \"x@smart.example\",\n"
     "  virt = \"info@v.example\", lost = \"x@late.example\", \"tag+ged\" = alice, odd = \"a/b\",\n"
+    "  mixed = \"alice, x@refused.example, bob@remote.example, a@@b, a/b, x@refused.example, "
+    "a\tb\xe9@\", nothing = \"x@refused.example, a@@b\",\n"
     "  twice = \"alice, root@mx.example.org\", utf8 = \"\xc3\xa9@remote.example\"\n"
     "}\n"
     "table users {\n"
     "  \"demo@v.example\" = demo, \"info@v.example\" = \"demo@v.example, x@remote.example\",\n"
     "  \"sales+eu@v.example\" = bob, sales = \"demo\", \"@all.example\" = demo,\n"
     "  \"one@v.example\" = carol, \"two@v.example\" = carol,\n"
+    "  \"alike@v.example\" = \"Demo+a@v.example, demo@V.example, DEMO+b@v.example\",\n"
     "  \"all@v.example\" = \"one@v.example, two@v.example\"\n"
     "}\n"
     "table catch { \"@\" = demo }\n"
@@ -121,8 +124,22 @@ static const struct {
     {"empty@localhost", "local", IPC_FAIL, "", "5.2.4"},
     {"refused@localhost", "local", IPC_FAIL, "", "5.7.1"},
     {"lost@localhost", "local", IPC_RETRY, "", "4.3.0"},
-    {"both@localhost", "local", IPC_OK, "both@localhost local alice local:alice;", "5.2.4"},
-    {"quoted@localhost", "local", IPC_OK, "quoted@localhost local alice local:alice;", "5.2.4"},
+    /* what can't be used beside what can: the sender is told */
+    {"both@localhost", "local", IPC_OK,
+	"|cat   fail:5.2.4 alias target not allowed;both@localhost local alice local:alice;",
+	"5.2.4"},
+    {"quoted@localhost", "local", IPC_OK,
+	"|cat -a, b   fail:5.2.4 alias target not allowed;quoted@localhost local alice "
+	"local:alice;",
+	"5.2.4"},
+    {"mixed@localhost", "local", IPC_OK,
+	"x@refused.example   fail:5.7.1 forwarding denied by the rules;"
+	"a@@b   fail:5.2.4 alias target is not an address;"
+	"a\\x09b\\xe9@   fail:5.2.4 alias target is not an address;"
+	"bob@remote.example mx  remote.example;mixed@localhost local alice local:alice;"
+	"a/b   fail:5.1.1 no such recipient;",
+	"5.7.1"},
+    {"nothing@localhost", "local", IPC_FAIL, "", "5.7.1"},
     {"here@localhost", "local", IPC_OK, "root@mx.example.org local alice local:alice;", ""},
     /* one mailbox, and one for each address */
     {"twice@localhost", "local", IPC_OK, "twice@localhost local alice local:alice;", ""},
@@ -134,6 +151,14 @@ static const struct {
 	"x@remote.example mx  remote.example;demo@v.example virtual vmail local:vmail;", ""},
     {"demo@v.example", "virtual", IPC_OK, "demo@v.example virtual vmail local:vmail;", ""},
     {"demo+x@v.example", "virtual", IPC_OK, "demo+x@v.example virtual vmail local:vmail;", ""},
+    /* a mailbox by another address: the tag is told apart when the table has it */
+    {"Sales+EU@V.example", "virtual", IPC_OK, "Sales+EU@v.example virtual vmail local+tag:vmail;",
+	""},
+    {"sales+us@v.example", "virtual", IPC_OK, "sales+us@v.example virtual vmail local:vmail;", ""},
+    {"sales+eu@v.example", "catchall", IPC_OK, "sales+eu@v.example catchall demo local:demo;", ""},
+    {"tag+ged@localhost", "byname", IPC_OK, "tag+ged@localhost byname alice local+tag:alice;", ""},
+    {"root+x@localhost", "byname", IPC_OK, "root+x@localhost byname alice local:alice;", ""},
+    {"alike@v.example", "virtual", IPC_OK, "Demo+a@v.example virtual vmail local:vmail;", ""},
     {"demo@v.example", "mapped", IPC_OK, "demo@v.example mapped demo local:demo;", ""},
     {"sales+eu@v.example", "mapped", IPC_OK, "sales+eu@v.example mapped bob local:bob;", ""},
     {"sales+us@v.example", "mapped", IPC_OK, "sales+us@v.example mapped demo local:demo;", ""},
