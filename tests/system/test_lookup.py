@@ -261,7 +261,8 @@ def test_expand(lookup):
     items, end = lookup.expand("self@localhost", "local")
     assert {m[2] for m in items} == {"self", "alice"}
     items, end = lookup.expand("mixed@localhost", "local")
-    assert {m[2] for m in items} == {"alice"}
+    # What can't be delivered to is told, so that the sender hears of it.
+    assert {m[2]: m[3].split()[0] for m in items} == {"alice": "local:alice", "": "fail:5.2.4"}
     lookup.process.wait_log("event=expand-problem.*/etc/passwd")
 
 

@@ -136,7 +136,7 @@ static const struct {
 	"x@refused.example   fail:5.7.1 forwarding denied by the rules;"
 	"a@@b   fail:5.2.4 alias target is not an address;"
 	"a\\x09b\\xe9@   fail:5.2.4 alias target is not an address;"
-	"bob@remote.example mx  remote.example;mixed@localhost local alice local:alice;"
+	"mixed@localhost local alice local:alice;bob@remote.example mx  remote.example;"
 	"a/b   fail:5.1.1 no such recipient;",
 	"5.7.1"},
     {"nothing@localhost", "local", IPC_FAIL, "", "5.7.1"},
