@@ -199,25 +199,33 @@ add_item(struct expander *e, const struct step *s, const char *user, const char 
 		(void)append_item(e, address, s->action->name, user, dest);
 }
 
-/* A mailbox whose place depends on the address is another one for each canonical address. */
-static bool
-mailbox_depends_on_address(const struct conf_action *a)
+/*
+ * What tells one mailbox of an account from another: nothing, the canonical
+ * address, or the address as it is.  What is not known to be the same is not.
+ */
+static void
+mailbox_address(const struct step *s, struct address *out)
 {
-	return a->target != NULL || a->user != NULL;
+	const char *target = s->action->target;
+
+	*out = s->address;
+	if (s->action->kind != CONF_ACTION_MAILDIR ||
+	    (target != NULL && strstr(target, "%{rcpt") != NULL))
+		return;
+	address_canonical(out, s->tagged);
+	if (target == NULL || strstr(target, "%{dest") == NULL)
+		out->local[0] = out->domain[0] = '\0';
 }
 
 static void
 add_local(struct expander *e, const struct step *s, const char *user)
 {
 	char key[ADDRESS_MAX + ACCOUNT_MAX + CONF_NAME_MAX + 16], dest[ACCOUNT_MAX + 16];
-	struct address a = {.local = ""};
-	bool tagged = false;
+	struct address a;
+	bool tagged;
 
-	if (mailbox_depends_on_address(s->action)) {
-		a = s->address;
-		tagged = s->tagged;
-		address_canonical(&a, tagged);
-	}
+	mailbox_address(s, &a);
+	tagged = s->tagged && a.local[0] != '\0';
 	if (str_format(dest, sizeof(dest), "%s%s", tagged ? MAILBOX_DEST_TAGGED : MAILBOX_DEST,
 		user) == -1 ||
 	    str_format(key, sizeof(key), "item %s\n%s\n%s@%s", s->action->name, user, a.local,
@@ -375,6 +383,17 @@ follow_targets(struct expander *e, size_t at, const struct recipient *r)
 /* -- the loop -- */
 
 static void
+add_unknown(struct expander *e, const struct step *s)
+{
+	char address[ADDRESS_MAX + 1];
+	const char *what = address;
+
+	if (s->name[0] != '\0' || address_format(&s->address, address, sizeof(address)) == -1)
+		what = s->name;
+	add_problem(e, "5.1.1", "no such recipient", what);
+}
+
+static void
 expand_step(struct expander *e, size_t at)
 {
 	const struct step *s = &e->steps[at];
@@ -398,8 +417,7 @@ expand_step(struct expander *e, size_t at)
 		add_local(e, s, r.account);
 		break;
 	case RECIPIENT_UNKNOWN:
-		add_problem(e, "5.1.1", "no such recipient",
-		    s->name[0] != '\0' ? s->name : s->address.local);
+		add_unknown(e, s);
 		break;
 	case RECIPIENT_TROUBLE:
 		add_trouble(e);

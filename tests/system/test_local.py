@@ -130,6 +130,18 @@ def test_tag_with_a_mailbox_of_its_own(make_server):
     assert len(server.wait_mail(2, user="demo")) == 2
 
 
+def test_one_account_many_mailboxes(make_server):
+    """Members of an alias that share the account do not share the mailbox."""
+    server = make_server(Server.CONF.replace(
+        '"other@example.org" = "vmail"', '"other@example.org" = "vmail", "team@example.org" = '
+        '"demo@example.org, other@example.org, Demo+x@example.org"'))
+    server.send(to="team@example.org")
+    assert len(server.wait_mail(user="other")) == 1
+    assert len(server.wait_mail(user="demo")) == 1
+    wait_for(lambda: "empty" in server.ctl("show", "queue").stdout, "an empty queue")
+    assert len(server.maildir()) == 1
+
+
 def test_name_that_no_path_can_have(make_server):
     server = make_server(Server.CONF.replace('"other@example.org"', '"@example.org"'))
     server.send(to="a/b@example.org", sender="")
