@@ -27,7 +27,7 @@ smtpd_SRC =		$(wildcard smtpd/*.c) lib/net/addr.c lib/role/watch.c
 smtpd_LIB =		ipc conf role base
 smtpd_PKG =		libevent_core libseccomp
 
-smtpd-session_SRC =	$(wildcard session/*.c) lib/net/io.c lib/net/addr.c
+smtpd-session_SRC =	$(wildcard session/*.c) lib/net/io.c lib/net/io_line.c lib/net/addr.c
 smtpd-session_LIB =	mail $(SERVICE)
 smtpd-session_PKG =	libevent_core libseccomp
 
@@ -40,7 +40,7 @@ smtpd-lookup_LIB =	mail $(SERVICE)
 smtpd-lookup_PKG =	libevent libseccomp libunbound
 
 smtpd-delivery_SRC =	$(filter-out delivery/agent%.c,$(wildcard delivery/*.c)) \
-			lib/net/io.c lib/net/io_tls.c lib/net/tls_client.c lib/net/addr.c
+			lib/net/io.c lib/net/io_line.c lib/net/io_tls.c lib/net/tls_client.c lib/net/addr.c
 smtpd-delivery_LIB =	mail $(SERVICE)
 smtpd-delivery_PKG =	libevent_core libseccomp libtls
 

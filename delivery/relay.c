@@ -286,12 +286,6 @@ static const struct body_callbacks body_calls = {on_chunk, on_body_whole, on_bod
 
 /* -- the start -- */
 
-static const char *
-helo_name(const struct delivery *d, const struct conf_action *action)
-{
-	return action->helo != NULL ? action->helo : d->hostname;
-}
-
 static int
 take_action(struct relay *r, const struct conf_action *action)
 {
@@ -314,7 +308,8 @@ take_action(struct relay *r, const struct conf_action *action)
 	    .timeout_scale = 1000 * d->conf->values.delivery_timeout_s / TIMEOUT_BASE_S,
 	};
 	r->route.port = r->url.port;
-	return str_copy(r->helo, sizeof(r->helo), helo_name(d, action));
+	return str_copy(
+	    r->helo, sizeof(r->helo), action->helo != NULL ? action->helo : d->hostname);
 }
 
 /* Recipients that can't be written on the wire get their verdict now. */

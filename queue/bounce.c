@@ -41,6 +41,7 @@ struct report { /* while it is put together */
 	bool more; /* left to the next report */
 	struct buf header, text;
 	bool out_of_memory;
+	bool is_8bit; /* the report holds octets above 127 */
 };
 
 struct pending { /* until the spool tells the fate of a report; owned by its done */
@@ -195,8 +196,10 @@ write_recipients(struct report *r, struct dsn *d)
 	for (r->ntold = r->n;; tell_half(r)) {
 		buf_init(&r->text, REPORT_MAX);
 		d->nrecipients = r->ntold;
-		if (dsn_format(d, &r->text) == 0)
+		if (dsn_format(d, &r->text) == 0) {
+			r->is_8bit = dsn_is_8bit(d);
 			return 0;
+		}
 		if (errno != ENOBUFS || r->ntold <= 1)
 			return -1;
 		buf_free(&r->text);
@@ -316,7 +319,7 @@ store_report(struct report *r, int64_t now_s)
 	    .envid = "",
 	    .ret = "",
 	    .client = "local",
-	    .flags = SPOOL_IS_REPORT,
+	    .flags = SPOOL_IS_REPORT | (r->is_8bit ? SPOOL_8BITMIME : 0U),
 	    .received_s = now_s,
 	    .expires_s = now_s + p->conf->values.queue_ttl_s};
 	struct logline l;

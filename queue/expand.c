@@ -175,13 +175,20 @@ on_expanded(void *arg, int error)
 {
 	static const struct spool_answer too_many = {
 	    "5.2.4", "the recipients that this one stands for are too many", ""};
+	static const struct spool_answer not_stored = {
+	    "4.3.0", "the recipients that this one stands for could not be stored", ""};
 	struct work *w = arg;
 
 	if (error == E2BIG || error == EINVAL) { /* it will never fit */
 		outcome_set(w, IPC_FAIL, &too_many);
 		return;
 	}
-	/* Replaced; or removed by an admin; or, the disk being full, still due as it was. */
+	if (error != 0 &&
+	    error != ENOENT) { /* still due as it was; not at once, or it would spin */
+		outcome_set(w, IPC_RETRY, &not_stored);
+		return;
+	}
+	/* Replaced; or removed by an admin. */
 	w->program->more_due = w->program->reports_due = true;
 	work_free(w);
 }

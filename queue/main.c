@@ -170,6 +170,7 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	row(arg, "largest-group", s.largest_group);
 	row(arg, "store-reopened", s.reopened);
 	row(arg, "quarantined", s.quarantined);
+	row(arg, "indices-rebuilt", s.repaired);
 }
 
 int

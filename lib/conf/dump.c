@@ -22,8 +22,8 @@
 #define ROLES_TABLE    (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
 #define ROLES_ACTION   (CONF_FOR_PARENT | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
 /* Lookup has to tell which addresses share a mailbox. */
-#define ROLES_TARGET   (CONF_FOR_PARENT | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
-#define ROLES_RULE     (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
+#define ROLES_TARGET (CONF_FOR_PARENT | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
+#define ROLES_RULE   (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
 
 int
 dump_string(const char *s, struct buf *out)

@@ -21,25 +21,6 @@
 #define IO_LIMIT     (64U << 10)
 #define IO_KEEP	     1024 /* an empty buffer up to this size stays allocated */
 
-struct io { /* owned by a session, or a client connection */
-	int fd;
-	const struct io_callbacks *callbacks;
-	void *arg;
-	const struct io_transport *transport;
-	struct tls *tls;
-	struct event *readable, *writable;
-	struct buf in, out;
-	int64_t timeout_ms;
-	size_t line_len; /* of the line handed out by io_line(), CRLF included */
-	size_t scanned;	 /* octets of in known to hold no CRLF */
-	int error;
-	unsigned int depth, corked;
-	bool freed, ended, paused, connecting, handshaking, armed_read, armed_write;
-	bool eof;    /* the peer will say nothing more */
-	bool broken; /* a write failed: to be ended from the loop */
-	bool kicked; /* on_input is due though nothing new came */
-};
-
 static ssize_t
 plain_read(struct io *io, void *p, size_t n, short *want)
 {
@@ -352,13 +333,6 @@ io_input(struct io *io)
 }
 
 void
-io_consume(struct io *io, size_t n)
-{
-	buf_consume(&io->in, n);
-	io->scanned = 0;
-}
-
-void
 io_continue(struct io *io)
 {
 	if (io->freed || io->ended || io->depth > 0)
@@ -372,36 +346,6 @@ io_continue(struct io *io)
 		buf_free(&io->in);
 	io_want(io);
 	io_leave(io);
-}
-
-int
-io_line(struct io *io, size_t max, const char **line, size_t *len)
-{
-	const uint8_t *start = buf_head(&io->in), *lf;
-	size_t from = io->scanned, limit = io->in.len < max ? io->in.len : max;
-
-	if (from > limit)
-		from = limit;
-	while (from < limit && (lf = memchr(start + from, '\n', limit - from)) != NULL) {
-		size_t at = (size_t)(lf - start);
-
-		if (at > 0 && start[at - 1] == '\r') {
-			*line = (const char *)start;
-			*len = at - 1;
-			io->line_len = at + 1;
-			return 1;
-		}
-		from = at + 1;
-	}
-	io->scanned = limit;
-	return io->in.len >= max ? -1 : 0;
-}
-
-void
-io_line_done(struct io *io)
-{
-	buf_consume(&io->in, io->line_len);
-	io->line_len = io->scanned = 0;
 }
 
 void

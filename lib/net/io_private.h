@@ -4,7 +4,30 @@
 
 #include <sys/types.h>
 
+#include "lib/base/buf.h"
 #include "lib/net/io.h"
+
+struct event;
+struct io_transport;
+
+struct io { /* owned by a session, or a client connection */
+	int fd;
+	const struct io_callbacks *callbacks;
+	void *arg;
+	const struct io_transport *transport;
+	struct tls *tls;
+	struct event *readable, *writable;
+	struct buf in, out;
+	int64_t timeout_ms;
+	size_t line_len; /* of the line handed out by io_line(), CRLF included */
+	size_t scanned;	 /* octets of in known to hold no CRLF */
+	int error;
+	unsigned int depth, corked;
+	bool freed, ended, paused, connecting, handshaking, armed_read, armed_write;
+	bool eof;    /* the peer will say nothing more */
+	bool broken; /* a write failed: to be ended from the loop */
+	bool kicked; /* on_input is due though nothing new came */
+};
 
 /*
  * What moves the bytes: the socket itself, or TLS over it (io_tls.c).
