@@ -6,7 +6,7 @@ set -eu
 
 build="gcc make pkg-config libc6-dev libtls-dev libevent-dev libseccomp-dev libunbound-dev
 	libsqlite3-dev libcrypt-dev libidn2-dev dns-root-data ca-certificates openssl"
-test="$build clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-pytest
+test="$build clang clang-format libclang-rt-14-dev libcmocka-dev libssl-dev python3 python3-pytest
 	python3-pytest-xdist python3-dnspython python3-aiosmtpd nsd swaks msmtp curl mandoc iproute2 procps
 	e2fsprogs sqlite3 strace util-linux git"
 
