@@ -8,7 +8,7 @@ build="gcc make pkg-config libc6-dev libtls-dev libevent-dev libseccomp-dev libu
 	libsqlite3-dev libcrypt-dev libidn2-dev dns-root-data ca-certificates openssl"
 test="$build clang clang-format libclang-rt-14-dev libcmocka-dev libssl-dev python3 python3-pytest
 	python3-pytest-xdist python3-dnspython python3-aiosmtpd nsd swaks msmtp curl mandoc iproute2 procps
-	e2fsprogs sqlite3 strace util-linux git"
+	e2fsprogs xfsprogs tzdata sqlite3 strace util-linux git"
 
 case "${1:-build}" in
 build) want=$build ;;

@@ -18,7 +18,8 @@ from victim import Victim
 ASAN = os.path.join(postern.TOP, "build-asan")
 PAIRS = [(role, peer) for role in ("session", "queue", "lookup", "delivery", "control", "agent")
          for peer in table.peers(role)]
-BUILDS = [pytest.param(b, id=os.path.basename(b)) for b in dict.fromkeys([postern.BUILD, ASAN]) if os.path.isdir(b)]
+BUILDS = [pytest.param(b, id=os.path.basename(b)) for b in
+          {os.path.basename(b): b for b in [postern.BUILD] + [postern.reachable(b) for b in [ASAN] if os.path.isdir(b)]}.values()]
 SENSELESS = 2000  # frames for each pair
 
 

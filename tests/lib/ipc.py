@@ -15,8 +15,10 @@ import subprocess
 import time
 from pathlib import Path
 
+import postern
+
 TOP = Path(__file__).resolve().parents[2]
-BUILD = TOP / os.environ.get("BUILD", "build")
+BUILD = Path(postern.BUILD)
 # Sanitizers reserve more address space than any limit would leave them.
 ADDRESS_SPACE = 0 if "asan" in BUILD.name else 1 << 30
 DEADLINE = 30  # seconds any event may take; none should need one

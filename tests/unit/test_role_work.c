@@ -186,6 +186,14 @@ job_tokyo(void *arg)
 	return 0;
 }
 
+static int
+stay_here(void **state)
+{
+	(void)state;
+	child_before = NULL;
+	return 0;
+}
+
 static void
 test_time_zone_survives(void **state)
 {
@@ -196,7 +204,6 @@ test_time_zone_survives(void **state)
 	}
 	child_before = move_to_tokyo;
 	expect_works(role_named("session"), true, job_tokyo, NULL);
-	child_before = NULL;
 }
 
 /* Sessions: accept, evbuffers, the event loop. */
@@ -735,7 +742,7 @@ main(void)
 	    cmocka_unit_test(test_base),
 	    cmocka_unit_test(test_abort_is_sigabrt),
 	    cmocka_unit_test(test_file_limit_does_not_kill),
-	    cmocka_unit_test(test_time_zone_survives),
+	    cmocka_unit_test_teardown(test_time_zone_survives, stay_here),
 	    cmocka_unit_test(test_accept),
 	    cmocka_unit_test(test_event_loop),
 	    cmocka_unit_test(test_tls),
