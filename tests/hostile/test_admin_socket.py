@@ -169,7 +169,7 @@ def test_a_second_question_before_the_answer(bench):
 
 def test_no_message_but_questions_gets_in(bench):
     for name, _, _ in MESSAGES:
-        if name in QUESTIONS:
+        if name in QUESTIONS or name == "probe":  # the test build's own question
             continue
         admin = bench.connect()
         throw(admin, encode(name, req=1))
