@@ -184,6 +184,7 @@ main(void)
 	    .on_link = on_link,
 	    .on_unlink = on_unlink,
 	    .on_pressure = on_pressure,
+	    .gather = 2,
 	    .on_turn = on_turn,
 	    .on_tick = on_tick,
 	    .on_drain = on_drain,

@@ -116,6 +116,7 @@ main(void)
 	    .prepare = prepare,
 	    .on_unlink = on_unlink,
 	    .on_pressure = on_pressure,
+	    .gather = 1,
 	    .on_turn = on_turn,
 	    .on_drain = on_drain,
 	    .counters = counters};

@@ -22,22 +22,59 @@
 #include "lib/role/role.h"
 #include "lib/service/service_private.h"
 
-#define PARENT_FD 3
-#define ASKS_MAX  65536
-#define FLUSH_MAX (ROLE__MAX * IPC_INSTANCES_MAX)
+#define PARENT_FD    3
+#define LOG_BATCH    16384 /* octets of lines gathered at most */
+#define LOG_DELAY_US 20000
+#define ASKS_MAX     65536
+#define FLUSH_MAX    (ROLE__MAX * IPC_INSTANCES_MAX)
+
+/* -- log lines travel in batches: a wake-up of the parent for each would cost more than the line -- */
+
+static void
+logs_flush(struct service *s)
+{
+	struct buf *b = &s->log_lines;
+
+	while (b->len > 0) {
+		const char *line = (const char *)buf_head(b) + 1;
+		struct msg_log m = {.level = *buf_head(b), .line = line};
+		size_t n = strlen(line) + 2;
+
+		if (channel_pending_bytes(s->parent) > CHANNEL_HIGH ||
+		    channel_send(s->parent, MSG_log, &m) == -1)
+			s->lost_lines++;
+		buf_consume(b, n);
+	}
+}
+
+static void
+on_log_timer(evutil_socket_t sock, short what, void *arg)
+{
+	(void)sock;
+	(void)what;
+	logs_flush(arg);
+}
 
 static void
 log_to_parent(void *arg, enum log_level level, const char *line)
 {
+	const struct timeval soon = {0, LOG_DELAY_US};
 	struct service *s = arg;
-	struct msg_log m = {.level = (uint8_t)level, .line = line};
+	uint8_t octet = (uint8_t)level;
+	bool first = s->log_lines.len == 0;
 
 	if (s->parent == NULL || s->in_log)
 		return;
 	s->in_log = true;
-	if (channel_pending_bytes(s->parent) > CHANNEL_HIGH ||
-	    channel_send(s->parent, MSG_log, &m) == -1)
+	if (s->log_lines.len > LOG_BATCH)
+		logs_flush(s);
+	if (buf_append(&s->log_lines, &octet, 1) == -1 ||
+	    buf_append(&s->log_lines, line, strlen(line) + 1) == -1)
 		s->lost_lines++;
+	else if (level >= LOG_LEVEL_WARN)
+		logs_flush(s);
+	else if (first)
+		(void)event_add(s->log_timer, &soon);
 	if (level == LOG_LEVEL_FATAL)
 		channel_flush(s->parent);
 	s->in_log = false;
@@ -125,16 +162,23 @@ on_tick(evutil_socket_t sock, short what, void *arg)
 static int
 service_loop(struct service *s)
 {
+	unsigned int more;
+
 	while (!s->stopping) {
-		/* EVLOOP_ONCE: what one wait found is one turn, and one group. */
+		/* EVLOOP_ONCE: what one wait found is one turn, and one group... */
 		if (event_base_loop(s->base, EVLOOP_ONCE) == -1)
 			return -1;
+		/* ...and what came while it was dealt with, where a turn's end is dear. */
+		for (more = 0; more < s->program->gather; more++)
+			if (event_base_loop(s->base, EVLOOP_ONCE | EVLOOP_NONBLOCK) == -1)
+				return -1;
 		s->now_ms = time_mono_ms();
 		s->now_s = time_wall_s();
 		if (s->begun && s->program->on_turn != NULL)
 			s->program->on_turn(s->ctx);
 		flush_all(s);
 	}
+	logs_flush(s);
 	flush_all(s);
 	return 0;
 }
@@ -278,6 +322,9 @@ service_free(struct service *s)
 	channel_free(s->parent);
 	if (s->tick != NULL)
 		event_free(s->tick);
+	if (s->log_timer != NULL)
+		event_free(s->log_timer);
+	buf_free(&s->log_lines);
 	asks_free(s->asks);
 	conf_free(s->conf);
 	buf_free(&s->conf_text);
@@ -314,11 +361,14 @@ service_setup(struct service *s)
 	    .on_pressure = on_pressure,
 	    .on_pending = on_pending};
 	buf_init(&s->conf_text, CONF_TEXT_MAX);
+	buf_init(&s->log_lines, 2 * (LOG_BATCH + LOG_LINE_MAX));
 	if ((s->base = base_create()) == NULL || (s->asks = asks_create(ASKS_MAX)) == NULL)
 		return -1;
 	s->parent = channel_create(s->base, PARENT_FD, ROLE_PARENT, 0, &s->rules);
 	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
-	if (s->parent == NULL || s->tick == NULL || event_add(s->tick, &second) == -1)
+	s->log_timer = event_new(s->base, -1, 0, on_log_timer, s);
+	if (s->parent == NULL || s->tick == NULL || s->log_timer == NULL ||
+	    event_add(s->tick, &second) == -1)
 		return -1;
 	channel_set_tag(s->parent, s);
 	channel_set_context(s->parent, s->ctx);

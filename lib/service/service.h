@@ -37,6 +37,7 @@ struct service_program {
 	void (*on_unlink)(void *ctx, struct channel *ch); /* asks are failed before */
 	void (*on_pressure)(void *ctx, struct channel *ch, bool high);
 	void (*on_turn)(void *ctx); /* after each turn of the loop, before channels are flushed */
+	unsigned int gather;	    /* more looks for events, without waiting, before a turn ends */
 	void (*on_tick)(void *ctx); /* once a second */
 	void (*on_drain)(void *ctx, int64_t deadline_ms);
 	/* Calls row once a counter, for `smtpctl show stats`. */

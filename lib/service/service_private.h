@@ -14,7 +14,8 @@ struct service {
 	const struct service_program *program;
 	void *ctx;
 	struct event_base *base;
-	struct event *tick;
+	struct event *tick, *log_timer;
+	struct buf log_lines; /* level, text, NUL of each; on their way to the parent */
 	struct channel *parent;
 	struct channel *peers[ROLE__MAX][IPC_INSTANCES_MAX];
 	bool relink[ROLE__MAX][IPC_INSTANCES_MAX];		/* cut off, to be linked anew */
