@@ -65,8 +65,12 @@ STD =		-std=c11 -D_GNU_SOURCE -I.
 WARNINGS =	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 		-Wmissing-prototypes -Wvla
 WERROR ?=
+# clang before 16 wants to be told twice.
+AUTO_INIT :=	$(shell for f in "-ftrivial-auto-var-init=zero" "-ftrivial-auto-var-init=zero \
+		-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang"; do \
+		$(CC) -Werror $$f -x c -c -o /dev/null /dev/null 2>/dev/null && echo "$$f" && break; done)
 HARDENING =	-fPIE -fstack-protector-strong -fstack-clash-protection \
-		-ftrivial-auto-var-init=zero -D_FORTIFY_SOURCE=3
+		$(AUTO_INIT) -D_FORTIFY_SOURCE=3
 ifneq ($(filter x86_64 i%86,$(shell uname -m)),)
 HARDENING +=	-fcf-protection=full
 endif
