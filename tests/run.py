@@ -24,9 +24,12 @@ UNIT_TIMEOUT = 600
 class Tally:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.failures = []
 
     def add(self, outcome, name, note=""):
         setattr(self, outcome, getattr(self, outcome) + 1)
+        if outcome == "failed":
+            self.failures.append([name])
         print(f"{outcome:7} {name}{'  ' + note if note else ''}", flush=True)
 
 
@@ -40,8 +43,11 @@ def run(argv):
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-def show(text):
-    for line in text.splitlines()[-60:]:
+def show(tally, text):
+    """What a failed test said: at its place, and its last lines again at the end."""
+    lines = [line[:400] for line in text.splitlines()[-60:]]
+    tally.failures[-1] += lines[-12:]
+    for line in lines:
         print("    | " + line)
 
 
@@ -67,7 +73,7 @@ def unit(tally, picked):
         if status != 0 and not bad:
             tally.add("failed", f"unit {name}", f"exit {status}; again: {rerun}")
         if status != 0:
-            show(text)
+            show(tally, text)
 
 
 def corpus(tally, picked):
@@ -82,7 +88,7 @@ def corpus(tally, picked):
             tally.add("passed", f"corpus {name}", text.strip().splitlines()[-1])
         else:
             tally.add("failed", f"corpus {name}", "again: " + " ".join(argv))
-            show(text)
+            show(tally, text)
 
 
 def pytest_case(tally, case):
@@ -92,7 +98,7 @@ def pytest_case(tally, case):
             return tally.add("skipped", name, child.get("message") or "")
         if child.tag in ("failure", "error"):
             tally.add("failed", name, f"again: /usr/bin/python3 -m pytest '{name}'")
-            return show(child.text or "")
+            return show(tally, child.text or "")
     return tally.add("passed", name)
 
 
@@ -114,7 +120,7 @@ def pytest(tally, picked):
         pytest_case(tally, case)
     if done.returncode not in (0, 1, 5) or not cases and done.returncode != 5:
         tally.add("failed", "pytest", f"exit {done.returncode}")
-        show(text)
+        show(tally, text)
 
 
 def has_worksteal():
@@ -128,6 +134,10 @@ def main():
     unit(tally, picked)
     corpus(tally, picked)
     pytest(tally, picked)
+    for name, *said in tally.failures:
+        print(f"FAILED  {name}")
+        for line in said:
+            print("    | " + line)
     print(f"in {time.monotonic() - started:.0f} s")
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed or not tally.passed else 0

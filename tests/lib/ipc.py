@@ -124,13 +124,16 @@ class Link:
         self.send(name, req=self.last_req, **values)
         return self.last_req
 
+    def holds_frame(self):
+        """Whether a whole frame is here already: select() on the socket knows nothing of it."""
+        return len(self.buffer) >= HEADER.size and len(self.buffer) >= HEADER.unpack_from(self.buffer)[0]
+
     def receive(self, timeout=DEADLINE):
         while True:
-            if len(self.buffer) >= HEADER.size:
+            if self.holds_frame():
                 length = HEADER.unpack_from(self.buffer)[0]
-                if len(self.buffer) >= length:
-                    frame, self.buffer = self.buffer[:length], self.buffer[length:]
-                    return Message(frame)
+                frame, self.buffer = self.buffer[:length], self.buffer[length:]
+                return Message(frame)
             if not select.select([self.sock], [], [], timeout)[0]:
                 raise TimeoutError("no message within %s s" % timeout)
             try:

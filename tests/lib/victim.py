@@ -102,7 +102,8 @@ class Victim(Process):
         """Serves the parent's end until there is nothing to hear, or one of links has something to read."""
         while True:
             ready = select.select([self.parent.sock, *(k.sock for k in links)], [], [], timeout)[0]
-            if self.parent.sock not in ready or not self.hear() or len(ready) > 1:
+            heard = self.parent.sock in ready or self.parent.holds_frame()
+            if not heard or not self.hear() or len(ready) > 1:
                 return
 
     def is_cut_off(self, link):

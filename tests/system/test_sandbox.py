@@ -57,9 +57,9 @@ class Suspect(Victim):
         self.parent.send_raw(table.frame("probe", req=1, act=act, run=int(run)))
         watched = [self.parent.sock] + [self.parent.listener] * (self.parent.listener is not None)
         while not self.answers:
-            ready = select.select(watched, [], [], postern.PATIENCE)[0]
+            ready = self.parent.holds_frame() or select.select(watched, [], [], postern.PATIENCE)[0]
             assert ready, "neither an answer nor an end"
-            if self.parent.sock in ready:
+            if ready is True or self.parent.sock in ready:
                 if not self.hear():
                     return None
             else:
