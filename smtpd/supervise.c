@@ -22,8 +22,8 @@
 #include "lib/role/watch.h"
 
 #define FAST_DEATH_MS  1000 /* living less than this counts towards the back-off */
-#define FIRST_DELAY_MS 50
-#define DELAY_MAX_MS   1500  /* serving again within two seconds */
+#define FIRST_DELAY_MS 25
+#define DELAY_MAX_MS   1000  /* serving again within two seconds */
 #define GOODBYE_MS     3000  /* from hanging up on us to the end of the process */
 #define ENTRY_MS       15000 /* for a child to enter its role */
 #define DRAIN_MS       10000
