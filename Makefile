@@ -195,9 +195,13 @@ fuzz:
 	    SANITIZE="$(ASAN) -fsanitize=fuzzer-no-link" OPTIMIZE="-O1 -g" fuzz-binaries
 	@$(PYTHON) tests/fuzz/run.py
 
+$(BUILD)/tools/bench-client: $(BUILD)/obj/tests/bench/client.o $(BUILD)/lib/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
 bench:
 	@sh dist/install-deps.sh test
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tools/bench-client
 	@$(PYTHON) tests/bench/bench.py
 
 install: all

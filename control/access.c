@@ -22,6 +22,8 @@ static const struct access_row rows[] = {
     {MSG_list, ANY, false, ACCESS_VIEW, NULL},
     {MSG_get, ANY, false, ACCESS_VIEW, NULL},
     {MSG_read, ANY, false, ACCESS_VIEW, NULL},
+    {MSG_clients, ANY, false, ACCESS_VIEW, NULL},
+    {MSG_clients_clear, ANY, false, ACCESS_OPERATE, "clear-clients"},
     {MSG_stats, ANY, false, ACCESS_VIEW, NULL},
     {MSG_procs, ANY, false, ACCESS_VIEW, NULL},
     {MSG_change, IPC_SCHEDULE, false, ACCESS_OPERATE, "schedule"},

@@ -23,6 +23,8 @@ const struct command commands[] = {
 	"the rights of every process, declared beside actual", "smtpctl show sandbox"},
     {"show", "stats", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_stats,
 	"the server's counters", "smtpctl show stats --json"},
+    {"show", "clients", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_clients,
+	"who is connected, and what each client did lately", "smtpctl show clients"},
     {"schedule", NULL, ARGS_ID_OR_ALL, 0, ACCESS_OPERATE, act_schedule,
 	"try a message, or all, now", "smtpctl schedule all"},
     {"remove", NULL, ARGS_ID_OR_ALL, 0, ACCESS_ADMIN, act_remove,
@@ -31,6 +33,9 @@ const struct command commands[] = {
 	"stop taking mail in, sending it out, or one message", "smtpctl pause delivery"},
     {"resume", NULL, ARGS_ID_OR_SERVICE, 0, ACCESS_OPERATE, act_resume,
 	"go on with what was paused", "smtpctl resume delivery"},
+    {"clear", "clients", ARGS_CLIENT_OR_ALL, 0, ACCESS_OPERATE, act_clear_clients,
+	"forget what a client, or any, did: it is limited no more",
+	"smtpctl clear clients 192.0.2.1"},
     {"monitor", NULL, ARGS_NONE, COMMAND_COUNT, ACCESS_VIEW, show_monitor,
 	"one line of rates every second", "smtpctl monitor -n 10"},
     {"help", NULL, ARGS_COMMAND, COMMAND_LOCAL, ACCESS_NONE, help_run,
@@ -52,6 +57,7 @@ static const struct {
     [ARGS_ID] = {"ID", 1, 1},
     [ARGS_ID_OR_ALL] = {"ID|all", 1, 1},
     [ARGS_ID_OR_SERVICE] = {"smtp|delivery|ID", 1, 1},
+    [ARGS_CLIENT_OR_ALL] = {"ADDRESS|all", 1, 1},
     [ARGS_COMMAND] = {"[command]", 0, 2},
     [ARGS_PROBE] = {"ROLE N|count", 2, 2},
 };
@@ -200,17 +206,33 @@ parse_id(const char *s, const char *wanted, struct ctl *ctl, char error[COMMAND_
 	return -1;
 }
 
+/* What an address is, the server knows. */
+static int
+parse_client(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
+{
+	ctl->target = TARGET_CLIENT;
+	ctl->address = s;
+	if (s[0] != '\0' && strlen(s) <= IPC_WORD_MAX)
+		return 0;
+	(void)snprintf(error, COMMAND_ERROR_MAX, "'%.64s' is no %s; see 'smtpctl show clients'", s,
+	    arg_rows[ARGS_CLIENT_OR_ALL].text);
+	return -1;
+}
+
 static int
 parse_target(const char *s, enum command_args args, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
 {
 	static const char *const services[] = {"smtp", "delivery", NULL};
 	int i;
 
-	if (args == ARGS_ID_OR_ALL && strcmp(s, "all") == 0) {
+	if ((args == ARGS_ID_OR_ALL || args == ARGS_CLIENT_OR_ALL) && strcmp(s, "all") == 0) {
 		ctl->target = TARGET_ALL;
 		ctl->id = 0;
+		ctl->address = "";
 		return 0;
 	}
+	if (args == ARGS_CLIENT_OR_ALL)
+		return parse_client(s, ctl, error);
 	/* An id is never shorter than ten digits, so "de" is no id. */
 	if (args == ARGS_ID_OR_SERVICE && (i = word_match(s, services)) >= 0) {
 		ctl->target = i == 0 ? TARGET_SMTP : TARGET_DELIVERY;

@@ -14,6 +14,7 @@ enum command_args {
 	ARGS_ID,
 	ARGS_ID_OR_ALL,
 	ARGS_ID_OR_SERVICE, /* a message, smtp or delivery */
+	ARGS_CLIENT_OR_ALL, /* an address or a network */
 	ARGS_COMMAND,	    /* words of a command, or nothing */
 	ARGS_PROBE
 };
@@ -42,7 +43,7 @@ extern const size_t commands_count;
  */
 const struct command *
 command_find(const char *const *words, int nwords, int *nused, char error[COMMAND_ERROR_MAX]);
-/* Reads the words after the command into ctl->target and ctl->id; -1 with the reason. */
+/* Reads the words after the command into ctl->target and what goes with it; -1 with the reason. */
 int command_parse_args(
     const struct command *command, struct ctl *ctl, char error[COMMAND_ERROR_MAX]) WARN_UNUSED;
 /* "ID|all"; "" when it takes nothing */

@@ -29,6 +29,8 @@ QUESTION(list)
 QUESTION(get)
 QUESTION(read)
 QUESTION(change)
+QUESTION(clients)
+QUESTION(clients_clear)
 QUESTION(pause)
 QUESTION(procs)
 QUESTION(stats)
@@ -38,6 +40,8 @@ ANSWER(list_rcpt)
 ANSWER(list_end)
 ANSWER(read_data)
 ANSWER(done)
+ANSWER(clients_row)
+ANSWER(clients_end)
 ANSWER(stats_row)
 ANSWER(stats_end)
 ANSWER(procs_row)
@@ -71,6 +75,8 @@ const channel_handler control_admin_handlers[MSG__MAX] = {
     [MSG_get] = on_get,
     [MSG_read] = on_read,
     [MSG_change] = on_change,
+    [MSG_clients] = on_clients,
+    [MSG_clients_clear] = on_clients_clear,
     [MSG_pause] = on_pause,
     [MSG_procs] = on_procs,
     [MSG_stats] = on_stats,
@@ -86,6 +92,8 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_list_end] = on_list_end,
     [MSG_read_data] = on_read_data,
     [MSG_done] = on_done,
+    [MSG_clients_row] = on_clients_row,
+    [MSG_clients_end] = on_clients_end,
     [MSG_stats_row] = on_stats_row,
     [MSG_stats_end] = on_stats_end,
     [MSG_procs_row] = on_procs_row,
@@ -97,6 +105,8 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_get] = on_question_of_link,
     [MSG_read] = on_question_of_link,
     [MSG_change] = on_question_of_link,
+    [MSG_clients] = on_question_of_link,
+    [MSG_clients_clear] = on_question_of_link,
     [MSG_pause] = on_question_of_link,
     [MSG_procs] = on_question_of_link,
     [MSG_stats] = on_question_of_link,

@@ -30,6 +30,8 @@ static const struct relay_verb verbs[] = {
     {MSG_get, ROLE_QUEUE, 30000, {MSG_list_message, MSG_list_rcpt}, MSG_list_end},
     {MSG_read, ROLE_QUEUE, 30000, {NO_ROW, NO_ROW}, MSG_read_data},
     {MSG_change, ROLE_QUEUE, 60000, {NO_ROW, NO_ROW}, MSG_done},
+    {MSG_clients, ROLE_LOOKUP, 10000, {MSG_clients_row, NO_ROW}, MSG_clients_end},
+    {MSG_clients_clear, ROLE_LOOKUP, 10000, {NO_ROW, NO_ROW}, MSG_done},
     {MSG_pause, ROLE_PARENT, 10000, {NO_ROW, NO_ROW}, MSG_done},
     {MSG_procs, ROLE_PARENT, 10000, {MSG_procs_row, NO_ROW}, MSG_procs_end},
     {MSG_stats, ROLE_CONTROL, 2000, {MSG_stats_row, NO_ROW}, MSG_stats_end},
@@ -110,6 +112,9 @@ log_change(
 		logline_str(&l, "id", "all");
 	else if (question == MSG_change)
 		logline_id(&l, "id", msg->change.id);
+	else if (question == MSG_clients_clear)
+		logline_str(&l, "client",
+		    msg->clients_clear.client[0] == '\0' ? "all" : msg->clients_clear.client);
 	logline_u64(&l, "uid", a->uid);
 	logline_i64(&l, "pid", a->pid);
 	logline_end(&l);

@@ -10,6 +10,7 @@ int show_message(struct ctl *ctl);
 int show_status(struct ctl *ctl);
 int show_sandbox(struct ctl *ctl);
 int show_stats(struct ctl *ctl);
+int show_clients(struct ctl *ctl);
 int show_monitor(struct ctl *ctl); /* until interrupted, or -n lines */
 
 /* A heading, and text that should be noticed; coloured on a terminal. */

@@ -9,7 +9,7 @@
 #include "control/client.h"
 
 /* One run of smtpctl: what was asked for, and how to answer. */
-enum ctl_target { TARGET_MESSAGE, TARGET_ALL, TARGET_SMTP, TARGET_DELIVERY };
+enum ctl_target { TARGET_MESSAGE, TARGET_CLIENT, TARGET_ALL, TARGET_SMTP, TARGET_DELIVERY };
 
 #define CTL_WORDS_MAX 8
 
@@ -20,8 +20,9 @@ struct ctl {
 	int nwords;
 	int nused; /* of them, by the command itself: the rest are its arguments */
 	enum ctl_target target;
-	uint64_t id;	/* of TARGET_MESSAGE */
-	uint64_t count; /* -n; 0: not given */
+	uint64_t id;	     /* of TARGET_MESSAGE */
+	const char *address; /* of TARGET_CLIENT, one of words; "" with TARGET_ALL */
+	uint64_t count;	     /* -n; 0: not given */
 	int64_t now_s;
 	bool json, quiet;
 	bool terminal; /* out is one */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* schedule, remove, pause, resume: asked for, and told in one line what was done. */
+/* schedule, remove, pause, resume, clear: asked for, and told in one line what was done. */
 #include "control/smtpctl_act.h"
 
 #include <inttypes.h>
@@ -71,6 +71,19 @@ act_resume(struct ctl *ctl)
 {
 	return ctl->target == TARGET_MESSAGE ? change(ctl, IPC_RELEASE, "resumed")
 					     : pause_service(ctl, false);
+}
+
+int
+act_clear_clients(struct ctl *ctl)
+{
+	struct msg_clients_clear m = {.client = ctl->address};
+	int status = client_ask(&ctl->client, MSG_clients_clear, &m, NULL, NULL);
+
+	if (status != EXIT_OK || ctl->quiet)
+		return status;
+	text_print_str(ctl->out, ctl->target == TARGET_ALL ? "all clients" : ctl->address);
+	(void)fputs(": cleared\n", ctl->out);
+	return status;
 }
 
 #ifdef TEST_HOOKS

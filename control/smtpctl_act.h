@@ -9,6 +9,7 @@ int act_schedule(struct ctl *ctl);
 int act_remove(struct ctl *ctl);
 int act_pause(struct ctl *ctl);
 int act_resume(struct ctl *ctl);
+int act_clear_clients(struct ctl *ctl);
 #ifdef TEST_HOOKS
 int act_probe(struct ctl *ctl);
 #endif

@@ -76,6 +76,32 @@ put_answer(FILE *out, const struct msg_list_rcpt *r)
 
 /* -- JSON, for both -- */
 
+/* What the sender asked for beyond delivery, by name: flags of a message, NOTIFY of a recipient. */
+struct word {
+	uint32_t bit;
+	const char *word;
+};
+
+static const struct word wishes[] = {{IPC_FLAG_8BITMIME, "8bitmime"},
+    {IPC_FLAG_BINARYMIME, "binarymime"}, {IPC_FLAG_SMTPUTF8, "smtputf8"},
+    {IPC_FLAG_REQUIRETLS, "requiretls"}, {IPC_FLAG_AUTHENTICATED, "authenticated"},
+    {IPC_FLAG_REPORT, "report"}};
+static const struct word notices[] = {{IPC_NOTIFY_NEVER, "never"}, {IPC_NOTIFY_SUCCESS, "success"},
+    {IPC_NOTIFY_FAILURE, "failure"}, {IPC_NOTIFY_DELAY, "delay"}};
+static const char *const by_words[] = {"", "return", "notify"};
+
+static void
+json_words(struct json *j, const char *key, uint32_t bits, const struct word *words, size_t n)
+{
+	size_t i;
+
+	json_array(j, key);
+	for (i = 0; i < n; i++)
+		if (bits & words[i].bit)
+			json_str(j, NULL, words[i].word);
+	json_array_end(j);
+}
+
 static void
 json_message(struct json *j, const struct msg_list_message *m)
 {
@@ -90,6 +116,13 @@ json_message(struct json *j, const struct msg_list_message *m)
 	json_i64(j, "expires", m->expires_s);
 	json_u64(j, "size", m->size_bytes);
 	json_bool(j, "held", (m->flags & IPC_FLAG_HELD) != 0);
+	json_words(j, "flags", m->flags, wishes, NITEMS(wishes));
+	json_i64(j, "priority", m->priority);
+	json_i64(j, "release", m->release_s);
+	json_str(j, "by", by_words[m->by]);
+	json_i64(j, "by_time", m->by_s);
+	json_str(j, "envid", m->envid);
+	json_str(j, "ret", m->ret);
 	json_array(j, "recipients");
 }
 
@@ -101,6 +134,8 @@ json_rcpt(struct listing *l, const struct msg_list_rcpt *r)
 	json_object(j, NULL);
 	json_str(j, "address", r->address);
 	json_str(j, "original", r->original);
+	json_str(j, "orcpt", r->orcpt);
+	json_words(j, "notify", r->notify, notices, NITEMS(notices));
 	json_str(j, "action", r->action);
 	json_str(j, "destination", r->dest);
 	json_str(j, "state", rcpt_word(l, r));
@@ -274,6 +309,14 @@ page_message(const struct listing *l, const struct msg_list_message *m)
 	(void)fputc('\n', out);
 	put_time(out, "Received", m->received_s);
 	put_time(out, "Expires", m->expires_s);
+	if (m->release_s != 0)
+		put_time(out, "Not before", m->release_s);
+	if (m->by != IPC_BY_NONE) {
+		put_time(out, "Deliver by", m->by_s);
+		(void)fprintf(out, "%-10s   or %s\n", "", by_words[m->by]);
+	}
+	if (m->priority != 0)
+		(void)fprintf(out, "%-10s %d\n", "Priority", (int)m->priority);
 	(void)fprintf(out, "%-10s %" PRIu64 " octets\n", "Size", m->size_bytes);
 }
 

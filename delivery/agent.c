@@ -137,6 +137,7 @@ letter_begin(struct agent *a, struct letter *l, const struct msg_put *m)
 		l->error = errno;
 		return;
 	}
+	l->file.lines.off = (m->flags & IPC_FLAG_BINARYMIME) != 0;
 	if (str_format(trace, sizeof(trace), "Return-Path: <%s>\r\nDelivered-To: %s\r\n", m->sender,
 		m->rcpt) == -1)
 		l->error = errno;

@@ -168,6 +168,10 @@ unix_lines_feed(struct unix_lines *u, const uint8_t *in, size_t n, uint8_t *out)
 	uint8_t *p = out;
 	size_t run;
 
+	if (u->off) {
+		memcpy(out, in, n);
+		return n;
+	}
 	while (in < end) {
 		if (u->cr) {
 			u->cr = false;

@@ -36,7 +36,8 @@ int maildir_sync(struct maildir *m) WARN_UNUSED;
 
 /* CRLF becomes LF, everything else stays, wherever the pieces are cut. */
 struct unix_lines {
-	bool cr; /* the last octet was a CR, not yet written */
+	bool cr;  /* the last octet was a CR, not yet written */
+	bool off; /* a binary message (RFC 3030 3): all stays as it is */
 };
 
 #define UNIX_LINES_ROOM(n) ((n) + 1) /* what n octets may become at most */

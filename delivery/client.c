@@ -46,6 +46,8 @@ client_give_up(struct client *c, enum client_end how)
 {
 	if (c->state == CLIENT_BODY)
 		c->options->callbacks->on_body_stop(c->options->arg);
+	if (c->passed_over)
+		how = CLIENT_NEXT_HOST;
 	if (c->nverdicts > 0)
 		how = CLIENT_DONE; /* no second host for a message that one has judged */
 	if (how == CLIENT_DONE)
@@ -58,7 +60,8 @@ client_fail(struct client *c, enum cause cause, const char *detail)
 {
 	if (c->state == CLIENT_OVER)
 		return;
-	verdict_of(&c->why, cause, detail);
+	if (!c->passed_over)
+		verdict_of(&c->why, cause, detail);
 	client_give_up(c, client_rows[c->state].lost);
 }
 
@@ -180,6 +183,13 @@ write_stuffed(struct client *c, struct span data)
 	return 0;
 }
 
+/* A chunk is the octets as they are (RFC 3030 2). */
+static int
+write_body(struct client *c, struct span data)
+{
+	return c->mail->is_binary ? io_write(c->io, data.data, data.len) : write_stuffed(c, data);
+}
+
 void
 client_body(struct client *c, struct span data)
 {
@@ -188,7 +198,7 @@ client_body(struct client *c, struct span data)
 	if (c->state != CLIENT_BODY)
 		return;
 	io_cork(c->io);
-	rc = write_stuffed(c, data);
+	rc = write_body(c, data);
 	error = errno;
 	io_uncork(c->io);
 	if (rc == -1) {
@@ -209,8 +219,10 @@ client_body_end(struct client *c)
 
 	if (c->state != CLIENT_BODY || !client_may_talk(c))
 		return;
-	n = stuff_end(&c->stuff, out);
 	client_enter(c, CLIENT_DOT);
+	if (c->mail->is_binary)
+		return; /* its length was said before it */
+	n = stuff_end(&c->stuff, out);
 	if (io_write(c->io, out, n) == -1)
 		client_fail(c, CAUSE_CONNECTION_LOST, strerror(errno));
 }
@@ -222,7 +234,7 @@ client_body_break(struct client *c, enum cause why)
 		client_fail(c, why, NULL);
 }
 
-/* The clock of the answer to the dot runs from when the dot is out. */
+/* The clock of the answer to the message's end runs from when the end is out. */
 static void
 on_drained(void *arg, struct io *io)
 {
@@ -320,6 +332,8 @@ on_end(void *arg, struct io *io, enum io_end why)
 	(void)io;
 	if (c->state == CLIENT_CONNECTING)
 		cause = CAUSE_UNREACHABLE;
+	else if (c->state == CLIENT_HANDSHAKE && why == IO_TLS_FAILED && client_insists_on_tls(c))
+		cause = CAUSE_NO_SAFE_TLS;
 	else if (c->state == CLIENT_HANDSHAKE)
 		cause = CAUSE_TLS_FAILED;
 	client_fail(c, cause, end_text(c, why));

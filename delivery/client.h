@@ -35,6 +35,12 @@ struct client_mail {
 	size_t nrcpts;
 	uint64_t size_bytes;
 	bool is_8bit, is_utf8; /* BODY=8BITMIME, SMTPUTF8 */
+	bool is_binary;	       /* BODY=BINARYMIME: sent by BDAT as it is, size_bytes is exact */
+	/*
+	 * REQUIRETLS: only over verified TLS, to who will keep to it; said on where that is
+	 * so.  The null sender's mail goes out all the same (RFC 8689 5).
+	 */
+	bool requires_tls;
 };
 
 enum client_end {
@@ -73,7 +79,7 @@ void client_free(struct client *c); /* NULL is fine; the connection is cut */
 
 void client_body(struct client *c, struct span data);
 void client_body_end(struct client *c);
-/* There is no more of it: the connection is cut before the final dot, nothing was delivered. */
+/* There is no more of it: the connection is cut before its end, nothing was delivered. */
 void client_body_break(struct client *c, enum cause why);
 /* After on_over(): why not DONE. */
 const struct verdict *client_why(const struct client *c);

@@ -21,7 +21,7 @@ enum client_state {
 	CLIENT_RCPT,
 	CLIENT_DATA,
 	CLIENT_BODY, /* nothing: we are talking */
-	CLIENT_DOT,
+	CLIENT_DOT,  /* the end of the message, or of its one chunk */
 	CLIENT_RSET,
 	CLIENT_QUIT,
 	CLIENT_OVER,
@@ -34,6 +34,9 @@ enum client_feature {
 	FEATURE_8BITMIME = 1 << 2,
 	FEATURE_SMTPUTF8 = 1 << 3,
 	FEATURE_STARTTLS = 1 << 4,
+	FEATURE_CHUNKING = 1 << 5,
+	FEATURE_BINARYMIME = 1 << 6,
+	FEATURE_REQUIRETLS = 1 << 7,
 };
 
 enum rcpt_state { RCPT_OPEN, RCPT_ACCEPTED, RCPT_DONE };
@@ -47,6 +50,7 @@ struct client {
 	struct reply reply;
 	struct verdict why;
 	bool secure;
+	bool passed_over; /* QUIT is said, then another host is tried */
 
 	/* what the server said to EHLO */
 	unsigned int features;
@@ -55,8 +59,8 @@ struct client {
 
 	/*
 	 * The transaction: recipients first up to but not including end.  Its
-	 * commands are counted: 0 is MAIL, 1.. are RCPT, the last is DATA; sent and
-	 * answered say how far each side is (RFC 2920).
+	 * commands are counted: 0 is MAIL, 1.. are RCPT, the last is DATA or BDAT; sent
+	 * and answered say how far each side is (RFC 2920).
 	 */
 	size_t first, end, sent, answered, accepted, nverdicts;
 	bool refused; /* MAIL was: what else was sent is only waited for */
@@ -91,6 +95,8 @@ void client_verdict_all(struct client *c, const struct verdict *v); /* all still
 void client_quit(struct client *c);
 void client_start_tls(struct client *c);
 void client_body_begin(struct client *c);
+bool client_insists_on_tls(const struct client *c); /* REQUIRETLS, and not a report */
+bool client_keeps_tls(const struct client *c);	    /* verified here, and REQUIRETLS announced */
 
 /* -- client_states.c -- */
 void client_learn(struct client *c, const char *line, size_t len); /* a line of EHLO's answer */

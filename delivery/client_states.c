@@ -86,6 +86,9 @@ static const struct {
     {"8BITMIME", FEATURE_8BITMIME, NULL},
     {"SMTPUTF8", FEATURE_SMTPUTF8, NULL},
     {"STARTTLS", FEATURE_STARTTLS, NULL},
+    {"CHUNKING", FEATURE_CHUNKING, NULL},
+    {"BINARYMIME", FEATURE_BINARYMIME, NULL},
+    {"REQUIRETLS", FEATURE_REQUIRETLS, NULL},
     {"LIMITS", 0, learn_limits},
 };
 
@@ -119,19 +122,54 @@ refuse_ourselves(struct client *c, enum cause cause, const char *detail)
 	client_quit(c);
 }
 
+/* RFC 8689 4.2.1: QUIT, and the next host may do what this one does not. */
+static void
+pass_over(struct client *c, enum cause cause)
+{
+	verdict_of(&c->why, cause, NULL);
+	c->passed_over = true;
+	client_quit(c);
+}
+
+bool
+client_insists_on_tls(const struct client *c)
+{
+	return c->mail->requires_tls && c->mail->sender[0] != '\0';
+}
+
+bool
+client_keeps_tls(const struct client *c)
+{
+	return c->secure && c->options->tls_verify && (c->features & FEATURE_REQUIRETLS) != 0;
+}
+
+/* RFC 3030 3: BINARYMIME is of no use without CHUNKING. */
+static unsigned int
+features_for_body(const struct client_mail *m)
+{
+	if (m->is_binary)
+		return FEATURE_CHUNKING | FEATURE_BINARYMIME;
+	return m->is_8bit ? FEATURE_8BITMIME : 0;
+}
+
 /* What the message needs, and the server lacks, is known before the first MAIL. */
 static void
 begin_or_refuse(struct client *c)
 {
 	char limit[64];
 
+	if (client_insists_on_tls(c) && !client_keeps_tls(c)) {
+		pass_over(c, c->secure ? CAUSE_NO_REQUIRETLS : CAUSE_NO_SAFE_TLS);
+		return;
+	}
 	(void)snprintf(limit, sizeof(limit), "its limit is %" PRIu64 " octets", c->size_limit);
 	if (c->size_limit > 0 && c->mail->size_bytes > c->size_limit)
 		refuse_ourselves(c, CAUSE_TOO_BIG, limit);
 	else if (c->mail->is_utf8 && (c->features & FEATURE_SMTPUTF8) == 0)
 		refuse_ourselves(c, CAUSE_NO_SMTPUTF8, NULL);
-	else if (c->mail->is_8bit && (c->features & FEATURE_8BITMIME) == 0)
-		refuse_ourselves(c, CAUSE_NO_8BITMIME, NULL);
+	else if ((~c->features & features_for_body(c->mail)) != 0)
+		refuse_ourselves(
+		    c, c->mail->is_binary ? CAUSE_NO_BINARYMIME : CAUSE_NO_8BITMIME, NULL);
 	else
 		client_mail_begin(c);
 }
@@ -148,6 +186,8 @@ on_hello_ok(struct client *c)
 {
 	if (wants_tls(c) && (c->features & FEATURE_STARTTLS) != 0 && c->options->tls_client != NULL)
 		client_say(c, CLIENT_STARTTLS, "STARTTLS\r\n");
+	else if (wants_tls(c) && client_insists_on_tls(c))
+		pass_over(c, CAUSE_NO_SAFE_TLS);
 	else if (!c->secure && c->options->tls == CLIENT_TLS_MUST)
 		client_fail(c, CAUSE_TLS_NOT_OFFERED, NULL);
 	else
@@ -167,7 +207,9 @@ on_starttls_ok(struct client *c)
 static void
 on_starttls_refused(struct client *c)
 {
-	if (c->options->tls == CLIENT_TLS_MUST)
+	if (client_insists_on_tls(c) && c->reply.code / 100 == 5)
+		pass_over(c, CAUSE_NO_SAFE_TLS);
+	else if (c->options->tls == CLIENT_TLS_MUST)
 		client_fail(c, CAUSE_TLS_NOT_OFFERED, c->reply.text);
 	else
 		begin_or_refuse(c);
@@ -202,7 +244,7 @@ const struct client_row client_rows[CLIENT_STATE__MAX] = {
 	{[3] = client_on_data_ok, [4] = client_on_data_refused, [5] = client_on_data_refused}, DONE},
     [CLIENT_BODY]	= {"the message", 180,
 	{[4] = client_on_body_refused, [5] = client_on_body_refused}, DONE},
-    [CLIENT_DOT]	= {"the final dot", 600,
+    [CLIENT_DOT]	= {"the message's end", 600,
 	{[2] = client_on_dot, [4] = client_on_dot, [5] = client_on_dot}, DONE},
     [CLIENT_RSET]	= {"RSET",	30,	{[2] = client_on_rset}, DONE},
     [CLIENT_QUIT]	= {"QUIT",	10,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * MAIL, RCPT, DATA, in turn or pipelined (RFC 2920), as often as the server's
- * limit on recipients asks for.
+ * limit on recipients asks for.  A binary message goes as one chunk instead of
+ * DATA (RFC 3030), once a recipient is accepted.
  *
  * Invariants: DATA goes out only after every RCPT did; a body only to a
  * server that accepted a recipient; a recipient gets the verdict of the reply
@@ -23,15 +24,24 @@ data_index(const struct client *c)
 	return 1 + c->end - c->first;
 }
 
+static const char *
+body_parameter(const struct client_mail *m)
+{
+	if (m->is_binary)
+		return " BODY=BINARYMIME";
+	return m->is_8bit ? " BODY=8BITMIME" : "";
+}
+
 static void
 send_mail(struct client *c)
 {
+	bool tls = c->mail->requires_tls && client_keeps_tls(c);
 	char line[COMMAND_MAX], size[40] = "";
 
 	if ((c->features & FEATURE_SIZE) != 0) /* RFC 1870 */
 		(void)snprintf(size, sizeof(size), " SIZE=%" PRIu64, c->mail->size_bytes);
-	(void)snprintf(line, sizeof(line), "MAIL FROM:<%s>%s%s%s\r\n", c->mail->sender, size,
-	    c->mail->is_8bit ? " BODY=8BITMIME" : "", c->mail->is_utf8 ? " SMTPUTF8" : "");
+	(void)snprintf(line, sizeof(line), "MAIL FROM:<%s>%s%s%s%s\r\n", c->mail->sender, size,
+	    body_parameter(c->mail), c->mail->is_utf8 ? " SMTPUTF8" : "", tls ? " REQUIRETLS" : "");
 	client_write(c, line);
 }
 
@@ -62,7 +72,7 @@ may_send_next(const struct client *c)
 
 	if (c->state == CLIENT_OVER || c->refused || c->sent > data_index(c))
 		return false;
-	if (c->sent == data_index(c) && due == 0 && c->accepted == 0)
+	if (c->sent == data_index(c) && (c->mail->is_binary || (due == 0 && c->accepted == 0)))
 		return false;
 	return due == 0 || ((c->features & FEATURE_PIPELINING) != 0 && due < WINDOW);
 }
@@ -77,6 +87,18 @@ transaction_end(struct client *c)
 		client_quit(c);
 }
 
+/* The whole message as one chunk: as long as was said, or the connection is cut. */
+static void
+chunk_begin(struct client *c)
+{
+	char line[48];
+
+	(void)snprintf(line, sizeof(line), "BDAT %" PRIu64 " LAST\r\n", c->mail->size_bytes);
+	client_write(c, line);
+	if (c->state != CLIENT_OVER)
+		client_body_begin(c);
+}
+
 /* Sends what may be sent and enters the state of the oldest command without a reply. */
 static void
 transaction_go_on(struct client *c)
@@ -85,7 +107,9 @@ transaction_go_on(struct client *c)
 		return;
 	while (may_send_next(c))
 		send_command(c, c->sent++);
-	if (c->sent == c->answered)
+	if (c->sent == c->answered && c->mail->is_binary && c->accepted > 0)
+		chunk_begin(c);
+	else if (c->sent == c->answered)
 		transaction_end(c);
 	else if (c->answered == 0)
 		client_enter(c, CLIENT_MAIL);
@@ -192,10 +216,10 @@ void
 client_on_dot(struct client *c)
 {
 	verdict_accepted(c);
-	if (c->nverdicts < c->mail->nrcpts)
+	if (c->nverdicts < c->mail->nrcpts && (!c->mail->is_binary || c->reply.code / 100 == 2))
 		client_mail_begin(c);
 	else
-		client_quit(c);
+		transaction_end(c); /* RFC 3030 2: a chunk that failed leaves an unknown state */
 }
 
 void

@@ -126,7 +126,8 @@ letter_send(struct letter *l)
 	struct msg_put m = {.id = j->id,
 	    .sender = j->sender,
 	    .rcpt = j->rcpts[l->rcpt].address,
-	    .size_bytes = j->size_bytes};
+	    .size_bytes = j->size_bytes,
+	    .flags = j->flags};
 
 	m.req = l->req = ask_begin(
 	    service_asks(s), a->ch, service_now_ms(s) + PUT_TIMEOUT_MS, on_put_failed, l);

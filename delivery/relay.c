@@ -19,38 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "delivery/body.h"
-#include "delivery/client.h"
-#include "delivery/relay_url.h"
-#include "delivery/route.h"
+#include "delivery/relay_private.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
-#include "lib/mail/address.h"
-
-#define TIMEOUT_BASE_S 300 /* "mta timeout" of this means the RFC's own time-outs */
-
-enum relay_event { EVENT_NONE, EVENT_NEXT_HOST, EVENT_OVER };
-
-struct relay { /* owned by the delivery: in waiting or active, and in ripe besides */
-	TAILQ_ENTRY(relay) entry, ripe_entry;
-	struct delivery *delivery;
-	struct job *job; /* NULL when it has its verdicts */
-	bool waiting, ripe;
-	enum relay_event event;
-	char dest[IPC_NAME_MAX + 1], helo[IPC_NAME_MAX + 1], remote[IPC_NAME_MAX + 1];
-	struct relay_url url; /* its host "": the MX of dest */
-	bool plain;	      /* TLS failed with this host: once without */
-	struct route route;
-	const struct route_host *host;
-	struct verdict why; /* the best of what hosts gave as a reason */
-	bool has_why;
-	struct client *client;
-	struct client_options options;
-	struct client_mail mail;
-	const char **addresses; /* of the recipients the client is given */
-	size_t *indices;	/* and which of the job's they are */
-	struct body body;
-};
 
 /* -- ends -- */
 
@@ -286,78 +257,6 @@ static const struct body_callbacks body_calls = {on_chunk, on_body_whole, on_bod
 
 /* -- the start -- */
 
-static int
-take_action(struct relay *r, const struct conf_action *action)
-{
-	const struct delivery *d = r->delivery;
-
-	if (action->host != NULL && relay_url_parse(action->host, &r->url) == -1)
-		return -1;
-	if (action->host == NULL)
-		r->url = (struct relay_url){.tls = CLIENT_TLS_MAY, .port = 25};
-	/* A credential is for the one it was meant for. */
-	if (action->tls_required && r->url.tls == CLIENT_TLS_MAY)
-		r->url.tls = CLIENT_TLS_MUST;
-	r->options = (struct client_options){
-	    .callbacks = &client_calls,
-	    .arg = r,
-	    .helo = r->helo,
-	    .tls_verify = (action->tls_required || r->url.label[0] != '\0') &&
-			  !action->tls_no_verify,
-	    .tls_client = d->tls,
-	    .timeout_scale = 1000 * d->conf->values.delivery_timeout_s / TIMEOUT_BASE_S,
-	};
-	r->route.port = r->url.port;
-	return str_copy(
-	    r->helo, sizeof(r->helo), action->helo != NULL ? action->helo : d->hostname);
-}
-
-/* Recipients that can't be written on the wire get their verdict now. */
-static void
-take_recipients(struct relay *r)
-{
-	const unsigned int flags = ADDRESS_BARE_POSTMASTER_OK | ADDRESS_UTF8_OK;
-	struct job *j = r->job;
-	struct address a;
-	struct verdict v;
-	size_t i;
-
-	for (i = 0; i < j->nrcpts; i++) {
-		if (address_parse(j->rcpts[i].address, flags, &a) != ADDRESS_OK) {
-			verdict_of(&v, CAUSE_BAD_RECIPIENT, NULL);
-			job_verdict(j, i, &v, "");
-			continue;
-		}
-		r->mail.is_utf8 |= a.utf8;
-		r->addresses[r->mail.nrcpts] = j->rcpts[i].address;
-		r->indices[r->mail.nrcpts++] = i;
-	}
-}
-
-static void
-take_mail(struct relay *r)
-{
-	const struct job *j = r->job;
-
-	r->mail.sender = j->sender;
-	r->mail.rcpts = r->addresses;
-	r->mail.size_bytes = j->size_bytes;
-	r->mail.is_8bit = (j->flags & IPC_FLAG_8BITMIME) != 0;
-	r->mail.is_utf8 = (j->flags & IPC_FLAG_SMTPUTF8) != 0;
-	take_recipients(r);
-}
-
-static bool
-is_sender_valid(struct relay *r)
-{
-	struct address a;
-
-	if (address_parse(r->job->sender, ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &a) != ADDRESS_OK)
-		return false;
-	r->mail.is_utf8 |= a.utf8;
-	return true;
-}
-
 static size_t
 count_to(const struct relays_out *out, const char *dest)
 {
@@ -405,6 +304,8 @@ relay_create(struct job *j)
 	r->route.service = d->service;
 	r->route.done = on_routed;
 	r->route.arg = r;
+	r->options.callbacks = &client_calls;
+	r->options.arg = r;
 	r->body.callbacks = &body_calls;
 	r->body.arg = r;
 	r->body.id = j->id;
@@ -436,16 +337,9 @@ relay_start(struct job *j, const struct conf_action *action)
 		job_verdict_all(j, &v, "");
 		return;
 	}
-	if (take_action(r, action) == -1) {
-		verdict_of(&v, CAUSE_BAD_RELAY, action->host);
+	if (relay_take_order(r, action, &v) == -1)
 		relay_fail(r, &v);
-		return;
-	}
-	take_mail(r);
-	if (r->job != NULL && !is_sender_valid(r)) {
-		verdict_of(&v, CAUSE_BAD_SENDER, NULL);
-		relay_fail(r, &v);
-	} else if (r->job == NULL)
+	else if (r->job == NULL)
 		relay_ripen(r, EVENT_OVER);
 	else if (may_connect(r))
 		relay_activate(r);

@@ -7,8 +7,10 @@ set -eu
 build="gcc make pkg-config libc6-dev libtls-dev libevent-dev libseccomp-dev libunbound-dev
 	libsqlite3-dev libcrypt-dev libidn2-dev dns-root-data ca-certificates openssl"
 test="$build clang clang-format libclang-rt-14-dev libcmocka-dev libssl-dev python3 python3-pytest
-	python3-pytest-xdist python3-dnspython python3-aiosmtpd nsd swaks msmtp curl mandoc iproute2 procps
-	e2fsprogs xfsprogs tzdata sqlite3 strace util-linux git"
+	python3-pytest-xdist python3-dnspython python3-aiosmtpd nsd swaks msmtp s-nail mutt curl nodejs mandoc iproute2
+	procps e2fsprogs xfsprogs tzdata sqlite3 strace util-linux git"
+# Some builds of nodejs bring npm along; Debian has it apart.
+command -v npm >/dev/null || test="$test npm"
 
 case "${1:-build}" in
 build) want=$build ;;

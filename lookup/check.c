@@ -25,6 +25,8 @@ struct check { /* owned by the list */
 	struct lookup *lookup;
 	struct channel *ch;
 	uint32_t req, line;
+	struct visit_id visit;
+	uint64_t serial;
 	char action[CONF_NAME_MAX + 1];
 	struct account_waiter waiter;
 };
@@ -100,22 +102,50 @@ enum verdict {
 static const struct verdict_row {
 	uint16_t code;
 	const char *status, *text;
+	bool is_guess; /* who gets many of these is trying out names, or us */
 } verdicts[] = {
-    [VERDICT_OK] = {250, "2.1.5", "recipient ok"},
-    [VERDICT_TROUBLE] = {451, "4.3.0", "recipient can't be checked now, try again later"},
-    [VERDICT_NO_RULE] = {550, "5.7.1", "relaying denied"},
-    [VERDICT_REJECTED] = {550, "5.7.1", "recipient rejected"},
-    [VERDICT_UNKNOWN] = {550, "5.1.1", "no such recipient here"},
-    [VERDICT_BAD_SENDER] = {553, "5.1.7", "sender is not an address"},
-    [VERDICT_BAD_RCPT] = {553, "5.1.3", "recipient is not an address"},
+    [VERDICT_OK] = {250, "2.1.5", "recipient ok", false},
+    [VERDICT_TROUBLE] = {451, "4.3.0", "recipient can't be checked now, try again later", false},
+    [VERDICT_NO_RULE] = {550, "5.7.1", "relaying denied", true},
+    [VERDICT_REJECTED] = {550, "5.7.1", "recipient rejected", false},
+    [VERDICT_UNKNOWN] = {550, "5.1.1", "no such recipient here", true},
+    [VERDICT_BAD_SENDER] = {553, "5.1.7", "sender is not an address", false},
+    [VERDICT_BAD_RCPT] = {553, "5.1.3", "recipient is not an address", false},
 };
 
 /* Who asked, and the rule that decided (0 and "" when none did). */
 struct asker {
 	struct channel *ch;
 	uint32_t req, line;
+	struct visit_id visit;
+	uint64_t serial; /* of the visit that asked: another may have its number by now */
 	const char *action;
 };
+
+static void
+send_reply(struct lookup *l, const struct asker *to, const struct msg_rcpt_verdict *m)
+{
+	if (m->code < 300)
+		l->counters.accepted++;
+	else if (m->code < 500)
+		l->counters.deferred++;
+	else
+		l->counters.refused++;
+	(void)channel_send(to->ch, MSG_rcpt_verdict, m);
+}
+
+static void
+send_over_limit(struct lookup *l, const struct asker *to, const struct client_refusal *refusal)
+{
+	struct msg_rcpt_verdict m = {.req = to->req,
+	    .code = refusal->code,
+	    .status = refusal->status,
+	    .text = refusal->text,
+	    .action = "",
+	    .rule_line = to->line};
+
+	send_reply(l, to, &m);
+}
 
 static void
 send_verdict(struct lookup *l, const struct asker *to, enum verdict verdict)
@@ -127,14 +157,13 @@ send_verdict(struct lookup *l, const struct asker *to, enum verdict verdict)
 	    .text = row->text,
 	    .action = verdict == VERDICT_OK ? to->action : "",
 	    .rule_line = to->line};
+	struct client_refusal refusal;
 
-	if (row->code < 300)
-		l->counters.accepted++;
-	else if (row->code < 500)
-		l->counters.deferred++;
+	if (row->is_guess && clients_serial(l->clients, to->visit) == to->serial &&
+	    !clients_rcpt_refused(l->clients, to->visit, service_now_ms(l->service), &refusal))
+		send_over_limit(l, to, &refusal);
 	else
-		l->counters.refused++;
-	(void)channel_send(to->ch, MSG_rcpt_verdict, &m);
+		send_reply(l, to, &m);
 }
 
 /* -- the question -- */
@@ -145,7 +174,7 @@ on_account(void *arg, enum ipc_outcome outcome)
 	struct check *c = arg;
 	struct lookup *l = c->lookup;
 	char action[sizeof(c->action)];
-	struct asker to = {c->ch, c->req, c->line, action};
+	struct asker to = {c->ch, c->req, c->line, c->visit, c->serial, action};
 
 	memcpy(action, c->action, sizeof(action));
 	check_free(c);
@@ -167,6 +196,8 @@ ask_account(struct lookup *l, const struct asker *to, const char *name)
 	*c = (struct check){.lookup = l,
 	    .ch = to->ch,
 	    .req = to->req,
+	    .visit = to->visit,
+	    .serial = to->serial,
 	    .line = to->line,
 	    .waiter = {.done = on_account, .arg = c}};
 	TAILQ_INSERT_TAIL(&l->checks->head, c, entry);
@@ -245,35 +276,36 @@ judge_by_rules(struct lookup *l, struct asker *to, const struct rule_question *q
 	judge_recipient(l, to, action, &q->rcpt);
 }
 
-/* A client on a Unix socket has no address: "unix" (lib/net/addr.h). */
-static bool
-is_socket(const char *client)
+static void
+judge_question(struct lookup *l, struct asker *to, const struct msg_rcpt_check *m)
 {
-	return strncmp(client, "unix", 4) == 0;
+	struct rule_question q = {
+	    .local = m->local, .tls = m->tls, .helo = m->helo, .tag = m->tag, .auth = m->auth};
+	struct addr client;
+
+	if (host_parse(m->client, &client) == 0) {
+		q.socket = client.ss.ss_family == AF_UNIX;
+		q.client = q.socket ? NULL : &client;
+	}
+	if (address_parse(m->sender, ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &q.sender) != ADDRESS_OK)
+		send_verdict(l, to, VERDICT_BAD_SENDER);
+	else if (recipient_parse(&l->policy, m->rcpt, &q.rcpt) == -1)
+		send_verdict(l, to, VERDICT_BAD_RCPT);
+	else
+		judge_by_rules(l, to, &q);
 }
 
 void
 check_begin(struct lookup *l, struct channel *ch, const struct msg_rcpt_check *m)
 {
-	struct asker to = {.ch = ch, .req = m->req, .action = ""};
-	struct rule_question q = {.local = m->local,
-	    .socket = is_socket(m->client),
-	    .tls = m->tls,
-	    .helo = m->helo,
-	    .tag = m->tag,
-	    .auth = m->auth};
-	struct addr client;
+	struct asker to = {
+	    .ch = ch, .req = m->req, .visit = {channel_instance(ch), m->visit}, .action = ""};
+	struct client_refusal refusal;
 
 	l->counters.checks++;
-	if (!q.socket && addr_parse(m->client, 0, &client) == 0)
-		q.client = &client;
-	if (address_parse(m->sender, ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &q.sender) != ADDRESS_OK) {
-		send_verdict(l, &to, VERDICT_BAD_SENDER);
-		return;
-	}
-	if (recipient_parse(&l->policy, m->rcpt, &q.rcpt) == -1) {
-		send_verdict(l, &to, VERDICT_BAD_RCPT);
-		return;
-	}
-	judge_by_rules(l, &to, &q);
+	to.serial = clients_serial(l->clients, to.visit);
+	if (clients_rcpt(l->clients, to.visit, m->first, service_now_ms(l->service), &refusal))
+		judge_question(l, &to, m);
+	else
+		send_over_limit(l, &to, &refusal);
 }

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 
 #include "lib/base/log.h"
+#include "lookup/admin.h"
 #include "lookup/check.h"
 #include "lookup/expand.h"
+#include "lookup/filter.h"
 #include "lookup/lookup.h"
 #include "lookup/recipient.h"
 #include "lookup/setup.h"
@@ -22,14 +24,19 @@ lookup_init(struct lookup *l)
 	l->accounts = accounts_create(&l->service);
 	l->checks = checks_create();
 	l->routes = routes_create(l);
-	return l->tables == NULL || l->accounts == NULL || l->checks == NULL || l->routes == NULL
-		   ? -1
-		   : 0;
+	l->clients = clients_create();
+	l->arrivals = arrivals_create(l);
+	if (l->tables == NULL || l->accounts == NULL || l->checks == NULL || l->routes == NULL ||
+	    l->clients == NULL || l->arrivals == NULL)
+		return -1;
+	return 0;
 }
 
 void
 lookup_free(struct lookup *l)
 {
+	arrivals_free(l->arrivals);
+	clients_free(l->clients);
 	routes_free(l->routes);
 	checks_free(l->checks);
 	accounts_free(l->accounts);
@@ -72,6 +79,7 @@ on_unlink(void *ctx, struct channel *ch)
 
 	checks_unlink(l->checks, ch);
 	routes_unlink(l->routes, ch);
+	arrivals_unlink(l->arrivals, ch);
 	l->nusers -= is_user(ch);
 	stop_if_drained(l);
 }
@@ -100,6 +108,8 @@ on_tick(void *ctx)
 	int64_t now_ms = service_now_ms(l->service);
 
 	routes_tick(l->routes, now_ms);
+	arrivals_tick(l->arrivals, now_ms);
+	clients_tick(l->clients, now_ms);
 	accounts_tick(l->accounts, now_ms);
 	stop_if_drained(l);
 }
@@ -110,10 +120,19 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	const struct lookup *l = ctx;
 	const struct dns_counters *d = dns_counters(l->dns);
 	const struct account_counters *a = accounts_counters(l->accounts);
+	const struct client_counters *c = clients_counters(l->clients);
 	const struct {
 		const char *name;
 		uint64_t value;
 	} rows[] = {
+	    {"clients.open", c->open},
+	    {"clients.known", c->known},
+	    {"clients.waiting", arrivals_count(l->arrivals)},
+	    {"clients.turned-away", c->turned_away},
+	    {"clients.not-counted", c->not_counted},
+	    {"filters.asked", l->counters.filters_asked},
+	    {"filters.refused", l->counters.filters_refused},
+	    {"rcpt.over-limit", c->rcpts_over_limit},
 	    {"rcpt.checks", l->counters.checks},
 	    {"rcpt.accepted", l->counters.accepted},
 	    {"rcpt.refused", l->counters.refused},
@@ -140,6 +159,71 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 }
 
 /* -- questions -- */
+
+static void
+on_client_enter(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct lookup *l = ctx;
+
+	(void)fd;
+	arrival_begin(l->arrivals, ch, &msg->client_enter);
+}
+
+static void
+on_client_leave(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct lookup *l = ctx;
+
+	(void)fd;
+	arrival_leave(l->arrivals, ch, msg->client_leave.visit);
+}
+
+static void
+on_filter_check(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	const struct msg_filter_check *m = &msg->filter_check;
+	struct msg_filter_verdict answer = {.req = m->req};
+	struct filter_question q = {.phase = m->phase,
+	    .rdns = (enum ipc_rdns)m->rdns,
+	    .name = m->name,
+	    .helo = m->helo,
+	    .auth = m->auth,
+	    .sender = m->sender,
+	    .rcpt = m->rcpt};
+	struct lookup *l = ctx;
+	struct filter_verdict v;
+	struct addr client;
+
+	(void)fd;
+	if (host_parse(m->client, &client) == 0 && client.ss.ss_family != AF_UNIX)
+		q.client = &client;
+	filter_evaluate(&l->policy, m->filter, &q, &v);
+	l->counters.filters_asked++;
+	l->counters.filters_refused += v.code != 0;
+	answer.code = v.code;
+	answer.status = v.status;
+	answer.text = v.text;
+	answer.disconnect = v.disconnect;
+	answer.junk = v.junk;
+	answer.bypass = v.bypass;
+	answer.value = v.value;
+	answer.filter = v.filter;
+	(void)channel_send(ch, MSG_filter_verdict, &answer);
+}
+
+static void
+on_clients(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	admin_clients(ctx, ch, &msg->clients);
+}
+
+static void
+on_clients_clear(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	admin_clients_clear(ctx, ch, &msg->clients_clear);
+}
 
 static void
 on_rcpt_check(void *ctx, struct channel *ch, const union message *msg, int fd)
@@ -251,10 +335,15 @@ on_expand(void *ctx, struct channel *ch, const union message *msg, int fd)
 }
 
 static const channel_handler handlers[MSG__MAX] = {
+    [MSG_client_enter] = on_client_enter,
+    [MSG_client_leave] = on_client_leave,
+    [MSG_filter_check] = on_filter_check,
     [MSG_rcpt_check] = on_rcpt_check,
     [MSG_expand] = on_expand,
     [MSG_route] = on_route,
     [MSG_user_answer] = on_user_answer,
+    [MSG_clients] = on_clients,
+    [MSG_clients_clear] = on_clients_clear,
 };
 
 const struct service_program lookup_program = {

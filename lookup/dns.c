@@ -84,15 +84,24 @@ static const struct option {
     {"qname-minimisation:", "yes"},
 };
 
+/*
+ * The names of private networks are known by the resolver of such a network
+ * or by nobody: without one they are not asked about (RFC 6303).
+ */
+static const struct option forwarding[] = {
+    {"unblock-lan-zones:", "yes"},
+    {"insecure-lan-zones:", "yes"},
+};
+
 static int
-dns_set_options(struct dns *d)
+dns_set_options(struct dns *d, const struct option *list, size_t n)
 {
 	size_t i;
 	int rc;
 
-	for (i = 0; i < NITEMS(options); i++)
-		if ((rc = ub_ctx_set_option(d->ub, options[i].name, options[i].value)) != 0) {
-			log_warn("event=dns-setup-failed option=%s error=\"%s\"", options[i].name,
+	for (i = 0; i < n; i++)
+		if ((rc = ub_ctx_set_option(d->ub, list[i].name, list[i].value)) != 0) {
+			log_warn("event=dns-setup-failed option=%s error=\"%s\"", list[i].name,
 			    ub_strerror(rc));
 			return -1;
 		}
@@ -105,6 +114,8 @@ dns_set_servers(struct dns *d, const struct resolv_servers *servers)
 	size_t i;
 	int rc;
 
+	if (servers->n > 0 && dns_set_options(d, forwarding, NITEMS(forwarding)) == -1)
+		return -1;
 	for (i = 0; i < servers->n; i++)
 		if ((rc = ub_ctx_set_fwd(d->ub, servers->list[i])) != 0) {
 			log_warn("event=dns-setup-failed server=%s error=\"%s\"", servers->list[i],
@@ -230,7 +241,8 @@ dns_create(struct event_base *base, const char *anchors, const struct resolv_ser
 		log_warn("event=dns-setup-failed error=\"%s\"", strerror(errno));
 		goto fail;
 	}
-	if (dns_set_options(d) == -1 || dns_set_servers(d, servers) == -1 ||
+	if (dns_set_options(d, options, NITEMS(options)) == -1 ||
+	    dns_set_servers(d, servers) == -1 ||
 	    (anchors != NULL && dns_add_anchors(d, anchors) == -1) || dns_warm(d) == -1)
 		goto fail;
 	return d;

@@ -112,6 +112,8 @@ take_data(struct cursor *c, enum dns_type type, struct dns_record *r)
 	*r = (struct dns_record){0};
 	if (type == DNS_MX)
 		return take_u16(c, &r->preference) && take_name(c, r->name) == NAME_OK;
+	if (type == DNS_PTR)
+		return take_name(c, r->name) == NAME_OK;
 	if (!skip(c, size) || c->at != c->len)
 		return false;
 	memcpy(r->address, c->packet + end, size);

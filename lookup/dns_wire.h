@@ -8,15 +8,15 @@
 #include "lib/base/bug.h"
 
 /* A DNS answer as it comes (RFC 1035 4.1), taken apart. */
-enum dns_type { DNS_A = 1, DNS_MX = 15, DNS_AAAA = 28 };
+enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_AAAA = 28 };
 
 #define DNS_RECORDS_MAX 64  /* of one answer; what is above is ignored */
 #define DNS_NAME_MAX	255 /* octets of a name as text */
 
 struct dns_record {
 	uint16_t preference; /* of an MX */
-	char name[DNS_NAME_MAX +
-		  1];	     /* of an MX: letters, digits, hyphens, underscores; "" is the root */
+	/* of an MX or PTR: letters, digits, hyphens, underscores; "" is the root */
+	char name[DNS_NAME_MAX + 1];
 	uint8_t address[16]; /* of an A (4 octets) or AAAA */
 };
 

@@ -8,6 +8,8 @@
 #include "lib/conf/conf.h"
 #include "lib/service/service.h"
 #include "lookup/accounts.h"
+#include "lookup/arrival.h"
+#include "lookup/clients.h"
 #include "lookup/dns.h"
 #include "lookup/route.h"
 #include "lookup/rules.h"
@@ -18,6 +20,7 @@
 struct lookup_counters {
 	uint64_t checks, accepted, refused, deferred; /* RCPT */
 	uint64_t expansions, expansions_failed;
+	uint64_t filters_asked, filters_refused;
 };
 
 struct check_list;
@@ -30,6 +33,8 @@ struct lookup {
 	struct tables *tables;
 	struct policy policy; /* conf, tables and hostname */
 	struct accounts *accounts;
+	struct clients *clients;
+	struct arrivals *arrivals; /* clients that wait for their names */
 	struct check_list *checks; /* RCPTs that wait for an account */
 	struct dns *dns;
 	char *anchors, *resolv_conf; /* as they were handed over; NULL: not */

@@ -30,6 +30,13 @@ test_table(const struct policy *p, const struct conf_test *t)
 }
 
 static enum table_answer
+check_domain(const struct policy *p, const struct conf_test *t, const char *domain)
+{
+	return t->regex ? table_has_regex(test_table(p, t), domain)
+			: table_has_domain(test_table(p, t), domain);
+}
+
+static enum table_answer
 check_always(const struct policy *p, const struct conf_test *t, const struct rule_question *q)
 {
 	(void)p;
@@ -79,14 +86,15 @@ check_from_src(const struct policy *p, const struct conf_test *t, const struct r
 	return table_has_regex(test_table(p, t), text);
 }
 
-/* The client's name is not looked up, so that there is none to be matched. */
+/* A name that nobody looked for is none. */
 static enum table_answer
 check_from_rdns(const struct policy *p, const struct conf_test *t, const struct rule_question *q)
 {
-	(void)p;
-	(void)t;
-	(void)q;
-	return TABLE_NO;
+	if (q->rdns == IPC_RDNS_TROUBLE)
+		return TABLE_TROUBLE;
+	if (q->rdns != IPC_RDNS_NAMED && q->rdns != IPC_RDNS_CONFIRMED)
+		return TABLE_NO;
+	return t->arg == NULL ? TABLE_YES : check_domain(p, t, q->name);
 }
 
 /* -- what it says -- */
@@ -101,13 +109,6 @@ check_mailbox(const struct policy *p, const struct conf_test *t, const struct ad
 	if (address_format(a, text, sizeof(text)) == -1)
 		return TABLE_NO;
 	return table_has_regex(test_table(p, t), text);
-}
-
-static enum table_answer
-check_domain(const struct policy *p, const struct conf_test *t, const char *domain)
-{
-	return t->regex ? table_has_regex(test_table(p, t), domain)
-			: table_has_domain(test_table(p, t), domain);
 }
 
 static enum table_answer
@@ -179,8 +180,8 @@ static const struct test_row {
     [CONF_TEST_TLS] = {"tls", check_tls},
 };
 
-static enum table_answer
-test_holds(const struct policy *p, const struct conf_test *t, const struct rule_question *q)
+enum table_answer
+rules_test_holds(const struct policy *p, const struct conf_test *t, const struct rule_question *q)
 {
 	enum table_answer a = test_rows[t->kind].check(p, t, q);
 
@@ -198,7 +199,7 @@ rules_evaluate(const struct policy *p, const struct rule_question *q, rules_obse
 		const struct conf_test *failed = NULL;
 
 		for (j = 0; j < r->ntests && failed == NULL; j++)
-			switch (test_holds(p, &r->tests[j], q)) {
+			switch (rules_test_holds(p, &r->tests[j], q)) {
 			case TABLE_YES:
 				break;
 			case TABLE_NO:

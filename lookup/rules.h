@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "lib/conf/conf.h"
+#include "lib/ipc/messages.h"
 #include "lib/mail/address.h"
 #include "lib/net/addr.h"
 #include "lookup/tables.h"
@@ -25,6 +26,8 @@ struct rule_question {
 	bool socket; /* by socket */
 	bool tls;
 	const struct addr *client; /* NULL: none, or none that was understood */
+	enum ipc_rdns rdns;
+	const char *name; /* of the client by the DNS, when rdns says that it has one */
 	const char *helo, *tag;
 	const char *auth;	     /* the account that logged in, "" for none */
 	struct address sender, rcpt; /* a domain in each, but for the null path */
@@ -43,6 +46,10 @@ typedef void (*rules_observer)(
 /* observe may be NULL.  *rule is set with RULES_MATCH only. */
 enum rules_result rules_evaluate(const struct policy *p, const struct rule_question *q,
     rules_observer observe, void *arg, const struct conf_rule **rule) WARN_UNUSED;
+
+/* Whether one test holds, its "!" considered. */
+enum table_answer rules_test_holds(
+    const struct policy *p, const struct conf_test *t, const struct rule_question *q) WARN_UNUSED;
 
 /* A test as it is written, "!from src <lan>"; cut to size. */
 void rules_test_text(const struct conf_test *t, char *dst, size_t size);

@@ -60,6 +60,7 @@ setup_configure(void *ctx, const struct conf *conf)
 	}
 	l->conf = conf;
 	l->policy = (struct policy){conf, l->tables, l->hostname};
+	clients_configure(l->clients, &conf->values);
 }
 
 static int
@@ -128,6 +129,7 @@ setup_renew(struct lookup *l)
 		return;
 	}
 	routes_fail(l->routes);
+	arrivals_fail(l->arrivals);
 	dns_free(l->dns);
 	l->dns = fresh;
 	log_info("event=resolver-renewed");

@@ -32,7 +32,13 @@ send_message(const struct page *page, const struct spool_message *m)
 	    .expires_s = m->expires_s,
 	    .size_bytes = m->size_bytes,
 	    .flags = m->flags,
-	    .nchunks = m->nchunks};
+	    .nchunks = m->nchunks,
+	    .envid = m->envid,
+	    .ret = m->ret,
+	    .priority = m->priority,
+	    .release_s = m->release_s,
+	    .by = (uint8_t)m->by,
+	    .by_s = m->by_s};
 
 	(void)channel_send(page->ch, MSG_list_message, &out);
 }
@@ -53,6 +59,8 @@ page_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
 	    .key = r->key,
 	    .address = r->address,
 	    .original = r->original,
+	    .orcpt = r->orcpt,
+	    .notify = r->notify,
 	    .action = r->action,
 	    .dest = r->dest,
 	    .state = (uint8_t)r->state,

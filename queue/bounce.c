@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reports to senders (RFC 3461, 3464): recipients that failed for good are
- * told of in an ordinary new message with the null sender.
+ * Reports to senders (RFC 3461, 3464): recipients that failed for good, and
+ * those not reached in the time that the sender gave (RFC 2852), are told of in
+ * an ordinary new message with the null sender.
  *
  * Invariants: the report and the removal of what it reports are one step of
  * the spool; mail with the null sender is never reported on (RFC 5321 6.1),
@@ -24,15 +25,17 @@
 #define FULL_TEXTS	 100  /* recipients of whom the whole answer is told */
 #define SHORT_TEXT	 200  /* octets of the others' */
 #define RETRY_S		 300  /* when a report could not be made */
-#define NOTIFY_NEVER	 0x1U
-#define NOTIFY_FAILURE	 0x4U /* RFC 3461 4.1; nothing given means failure */
 #define REPORT_MAX	 (2U << 20)
 
 struct report { /* while it is put together */
 	struct program *p;
 	uint64_t id;
+	enum dsn_kind kind;
 	char *sender, *envid;
-	int64_t received_s;
+	int64_t received_s, expires_s, by_s; /* by_s 0: nobody asked for a time */
+	bool late;			     /* by_s has passed, and it was not told yet */
+	unsigned int flags;
+	int priority;
 	uint32_t nchunks;
 	struct dsn_recipient *rcpts;
 	size_t n, ntold;	     /* ntold: the first ones, that fit */
@@ -70,15 +73,35 @@ keep_text(struct report *r, const char *s)
 }
 
 static bool
-wants_report(const struct spool_rcpt *rcpt)
+wants(const struct spool_rcpt *rcpt, unsigned int what)
 {
-	return rcpt->notify == 0 || (rcpt->notify & NOTIFY_FAILURE) != 0;
+	return rcpt->notify == 0 || (rcpt->notify & what) != 0;
+}
+
+/* One more to be told of; what else is said of it depends on the kind of report. */
+static struct dsn_recipient *
+tell_of(struct report *r, const struct spool_rcpt *rcpt)
+{
+	struct dsn_recipient *list, *d;
+
+	if ((list = reallocarray(r->rcpts, r->n + 1, sizeof(*list))) == NULL) {
+		r->out_of_memory = true;
+		return NULL;
+	}
+	r->rcpts = list;
+	d = &list[r->n++];
+	*d = (struct dsn_recipient){.original = keep(r, rcpt->original),
+	    .final = keep(r, rcpt->address),
+	    .orcpt = keep(r, rcpt->orcpt),
+	    .diagnostic = keep_text(r, rcpt->text),
+	    .remote_mta = keep(r, rcpt->remote)};
+	return d;
 }
 
 static void
-take_rcpt(struct report *r, const struct spool_rcpt *rcpt)
+take_failed(struct report *r, const struct spool_rcpt *rcpt)
 {
-	struct dsn_recipient *list, *d;
+	struct dsn_recipient *d;
 
 	if (rcpt->state != SPOOL_FAILED)
 		return;
@@ -87,24 +110,27 @@ take_rcpt(struct report *r, const struct spool_rcpt *rcpt)
 		return;
 	}
 	r->settled[r->nsettled++] = rcpt->key;
-	if (!wants_report(rcpt))
+	if (!wants(rcpt, IPC_NOTIFY_FAILURE) || (d = tell_of(r, rcpt)) == NULL)
 		return;
-	if ((list = reallocarray(r->rcpts, r->n + 1, sizeof(*list))) == NULL) {
-		r->out_of_memory = true;
+	r->settled[r->nsettled - 1] = r->settled[r->n - 1];
+	r->settled[r->n - 1] = rcpt->key;
+	d->action = DSN_ACTION_FAILED;
+	d->status = keep(r, rcpt->status);
+	d->last_attempt_s = service_now_s(r->p->service);
+}
+
+/* RFC 2852: still on its way when it should have been there.  Nothing is settled by that. */
+static void
+take_late(struct report *r, const struct spool_rcpt *rcpt)
+{
+	struct dsn_recipient *d;
+
+	if (rcpt->state == SPOOL_FAILED || r->n == RCPTS_MAX || !wants(rcpt, IPC_NOTIFY_DELAY) ||
+	    (d = tell_of(r, rcpt)) == NULL)
 		return;
-	}
-	r->rcpts = list;
-	r->settled[r->nsettled - 1] = r->settled[r->n];
-	r->settled[r->n] = rcpt->key;
-	d = &list[r->n++];
-	*d = (struct dsn_recipient){.original = keep(r, rcpt->original),
-	    .final = keep(r, rcpt->address),
-	    .orcpt = keep(r, rcpt->orcpt),
-	    .action = DSN_ACTION_FAILED,
-	    .status = keep(r, rcpt->status),
-	    .diagnostic = keep_text(r, rcpt->text),
-	    .remote_mta = keep(r, rcpt->remote),
-	    .last_attempt_s = service_now_s(r->p->service)};
+	d->action = DSN_ACTION_DELAYED;
+	d->status = keep(r, STATUS_LATE);
+	d->will_retry_until_s = r->expires_s;
 }
 
 static void
@@ -113,13 +139,27 @@ visit(void *arg, const struct spool_message *m, const struct spool_rcpt *rcpt)
 	struct report *r = arg;
 
 	if (rcpt != NULL) {
-		take_rcpt(r, rcpt);
+		take_failed(r, rcpt);
 		return;
 	}
 	r->sender = keep(r, m->sender);
 	r->envid = keep(r, m->envid);
 	r->received_s = m->received_s;
+	r->expires_s = m->expires_s;
+	r->flags = m->flags;
+	r->priority = m->priority;
 	r->nchunks = m->nchunks;
+	r->by_s = m->by == IPC_BY_NONE ? 0 : m->by_s;
+	r->late = m->by == IPC_BY_NOTIFY && (m->flags & SPOOL_WARNED) == 0 &&
+		  m->by_s > m->received_s && m->by_s <= service_now_s(r->p->service);
+}
+
+static void
+visit_late(void *arg, const struct spool_message *m, const struct spool_rcpt *rcpt)
+{
+	(void)m;
+	if (rcpt != NULL)
+		take_late(arg, rcpt);
 }
 
 static void
@@ -177,12 +217,16 @@ read_header(struct report *r)
 			break;
 }
 
-/* Half of those told of are left to the next report. */
+/* Half of those told of are left to the next report; of a delay the first half must do. */
 static void
 tell_half(struct report *r)
 {
 	size_t half = r->ntold / 2, rest = r->nsettled - r->ntold;
 
+	if (r->kind == DSN_DELAYED) {
+		r->ntold = half;
+		return;
+	}
 	memmove(&r->settled[half], &r->settled[r->ntold], rest * sizeof(r->settled[0]));
 	r->nsettled = half + rest;
 	r->ntold = half;
@@ -211,13 +255,14 @@ write_text(struct report *r, int64_t now_s)
 {
 	uint64_t noise[2];
 	char boundary[40], mailer[300];
-	struct dsn d = {.kind = DSN_FAILED,
+	struct dsn d = {.kind = r->kind,
 	    .reporting_mta = queue_hostname(r->p),
 	    .sender = r->sender,
 	    .from_mailer = mailer,
 	    .envid = r->envid,
 	    .boundary = boundary,
 	    .arrival_s = r->received_s,
+	    .deliver_by_s = r->by_s,
 	    .now_s = now_s,
 	    .recipients = r->rcpts};
 
@@ -288,6 +333,7 @@ settle(const struct report *r, const struct spool_message *m, const struct spool
 	    .settled = r->settled,
 	    .nsettled = r->nsettled,
 	    .more = r->more,
+	    .warned = r->kind == DSN_DELAYED,
 	    .message = m,
 	    .trace = no_trace,
 	    .to = to};
@@ -319,7 +365,10 @@ store_report(struct report *r, int64_t now_s)
 	    .envid = "",
 	    .ret = "",
 	    .client = "local",
-	    .flags = SPOOL_IS_REPORT | (r->is_8bit ? SPOOL_8BITMIME : 0U),
+	    /* RFC 8689 5: what it tells of the message is to be kept as close as the message. */
+	    .flags = SPOOL_IS_REPORT | (r->is_8bit ? SPOOL_8BITMIME : 0U) |
+		     (r->flags & SPOOL_REQUIRETLS),
+	    .priority = r->priority,
 	    .received_s = now_s,
 	    .expires_s = now_s + p->conf->values.queue_ttl_s};
 	struct logline l;
@@ -337,6 +386,7 @@ store_report(struct report *r, int64_t now_s)
 	logline_start(&l, LOG_LEVEL_INFO, "reported");
 	logline_id(&l, "id", r->id);
 	logline_id(&l, "report", m.id);
+	logline_str(&l, "kind", r->kind == DSN_DELAYED ? "delayed" : "failed");
 	logline_str(&l, "to", r->sender);
 	logline_u64(&l, "recipients", r->ntold);
 	logline_end(&l);
@@ -348,6 +398,8 @@ drop(struct report *r)
 {
 	struct logline l;
 
+	if (r->nsettled == 0) /* it was only late, or all is told already */
+		return settle(r, NULL, NULL);
 	logline_start(&l, LOG_LEVEL_WARN, "undeliverable-dropped");
 	logline_id(&l, "id", r->id);
 	logline_str(
@@ -362,6 +414,11 @@ report_make(struct report *r)
 	int64_t now_s = service_now_s(r->p->service);
 
 	if (spool_get(r->p->spool, r->id, SPOOL_RCPT_MAX, visit, r) == -1)
+		return -1;
+	/* Failures first; what they leave is told to be late by a report of its own. */
+	r->kind = r->late && r->nsettled == 0 ? DSN_DELAYED : DSN_FAILED;
+	if (r->kind == DSN_DELAYED &&
+	    spool_get(r->p->spool, r->id, SPOOL_RCPT_MAX, visit_late, r) == -1)
 		return -1;
 	if (r->out_of_memory) {
 		errno = ENOMEM;

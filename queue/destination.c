@@ -12,13 +12,20 @@
 #include "lib/base/str.h"
 #include "queue/queue.h"
 
-#define SHARE 128 /* recipients of one destination in jobs at once */
+#define SHARE	   128 /* recipients of one destination in jobs at once */
+#define PRIORITIES (2 * SPOOL_PRIORITY_MAX + 1)
 
 struct destination { /* owned by the map p->destinations */
 	char key[IPC_WORD_MAX + IPC_NAME_MAX + 2];
-	size_t active;
-	struct works parked;
+	size_t active, nparked;
+	struct works parked[PRIORITIES]; /* the highest first (RFC 6710) */
 };
+
+static struct works *
+parked_with(struct destination *d, const struct work *w)
+{
+	return &d->parked[SPOOL_PRIORITY_MAX - w->message->priority];
+}
 
 static struct destination *
 destination_get(struct work *w)
@@ -26,6 +33,7 @@ destination_get(struct work *w)
 	struct program *p = w->program;
 	char key[sizeof(((struct destination *)0)->key)];
 	struct destination *d;
+	size_t i;
 
 	if (str_format(key, sizeof(key), "%s\n%s", w->action, w->dest) == -1)
 		return NULL;
@@ -34,7 +42,8 @@ destination_get(struct work *w)
 	if ((d = calloc(1, sizeof(*d))) == NULL)
 		return NULL;
 	memcpy(d->key, key, sizeof(key));
-	TAILQ_INIT(&d->parked);
+	for (i = 0; i < PRIORITIES; i++)
+		TAILQ_INIT(&d->parked[i]);
 	if (map_set(p->destinations, key, d) == -1) {
 		free(d);
 		return NULL;
@@ -55,19 +64,30 @@ destination_join(struct work *w)
 		return true;
 	}
 	work_stage(w, WORK_PARKED);
-	TAILQ_INSERT_TAIL(&d->parked, w, entry);
+	TAILQ_INSERT_TAIL(parked_with(d, w), w, entry);
+	d->nparked++;
 	w->program->nparked++;
 	return false;
+}
+
+static void
+parked_remove(struct destination *d, struct work *w)
+{
+	TAILQ_REMOVE(parked_with(d, w), w, entry);
+	d->nparked--;
+	w->program->nparked--;
 }
 
 /* The first that waits has its turn: it joins again when it is handed out. */
 static void
 unpark(struct destination *d)
 {
-	struct work *w = TAILQ_FIRST(&d->parked);
+	struct work *w = NULL;
+	size_t i;
 
-	TAILQ_REMOVE(&d->parked, w, entry);
-	w->program->nparked--;
+	for (i = 0; i < PRIORITIES && w == NULL; i++)
+		w = TAILQ_FIRST(&d->parked[i]);
+	parked_remove(d, w);
 	w->destination = NULL;
 	work_stage(w, WORK_READY);
 }
@@ -81,14 +101,13 @@ destination_leave(struct work *w)
 		return;
 	w->destination = NULL;
 	if (w->stage == WORK_PARKED) {
-		TAILQ_REMOVE(&d->parked, w, entry);
-		w->program->nparked--;
+		parked_remove(d, w);
 	} else {
 		d->active--;
-		if (!TAILQ_EMPTY(&d->parked))
+		if (d->nparked > 0)
 			unpark(d);
 	}
-	if (d->active == 0 && TAILQ_EMPTY(&d->parked)) {
+	if (d->active == 0 && d->nparked == 0) {
 		(void)map_remove(w->program->destinations, d->key);
 		free(d);
 	}

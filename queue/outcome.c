@@ -7,6 +7,7 @@
  * twice for want of room to write down that it was delivered once.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,9 +138,22 @@ log_expired(const struct work *w, const struct spool_answer *why)
 	logline_end(&l);
 }
 
+/* Its sender's time is over: that is why it fails, whatever was said at the last attempt. */
+static struct spool_answer
+late_answer(const char *said, char *text, size_t size)
+{
+	bool tried = said != NULL && said[0] != '\0';
+
+	(void)snprintf(text, size, "not delivered within the time that its sender gave it%s%.900s",
+	    tried ? "; the last answer was: " : "", tried ? said : "");
+	return (struct spool_answer){STATUS_LATE, text, ""};
+}
+
 void
 outcome_set(struct work *w, enum ipc_outcome outcome, const struct spool_answer *why)
 {
+	char text[IPC_TEXT_MAX + 1];
+	struct spool_answer late;
 	struct program *p = w->program;
 	int64_t now_s = service_now_s(p->service), due_s = now_s;
 
@@ -151,6 +165,10 @@ outcome_set(struct work *w, enum ipc_outcome outcome, const struct spool_answer 
 		due_s = retry_at(w);
 		p->deferred++;
 	} else {
+		if (outcome != IPC_FAIL && work_is_late(w, now_s)) {
+			late = late_answer(why->text, text, sizeof(text));
+			why = &late;
+		}
 		if (outcome != IPC_FAIL)
 			log_expired(w, why);
 		outcome = IPC_FAIL;
@@ -161,6 +179,14 @@ outcome_set(struct work *w, enum ipc_outcome outcome, const struct spool_answer 
 		return;
 	}
 	outcome_record(w);
+}
+
+void
+outcome_late(struct work *w)
+{
+	const struct spool_answer last = {"", w->said != NULL ? w->said : "", ""};
+
+	outcome_set(w, IPC_RETRY, &last);
 }
 
 /*

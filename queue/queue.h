@@ -65,6 +65,7 @@ struct work { /* one recipient; owned by the map p->working until its outcome is
 	unsigned int notify;
 	int64_t expires_s;
 	char *address, *action, *user, *dest, *orcpt;
+	char *said; /* at the last attempt; only of a message with return_s, NULL: nothing */
 	struct job_message *message;
 	struct expansion *expansion;
 	struct outcome *outcome; /* kept until it is recorded; NULL: delivered, or none yet */
@@ -76,6 +77,8 @@ struct job_message { /* what a job tells of its message; shared by its works, co
 	uint64_t id, size_bytes;
 	uint32_t nchunks;
 	unsigned int flags;
+	int priority;
+	int64_t return_s; /* not to be tried from then on (RFC 2852); 0: no such time */
 	char *sender, *envid, *ret;
 };
 
@@ -94,10 +97,13 @@ struct work *work_create(struct program *p, struct job_message *m, const struct 
 void work_free(struct work *w); /* out of every list and map, and gone: still due in the spool */
 void
 work_stage(struct work *w, enum work_stage stage); /* out of the list it is in, into the new one */
+bool work_is_late(const struct work *w, int64_t now_s); /* to be returned, not tried */
 
 /* outcome.c: what became of a recipient, until the disk has it */
+#define STATUS_LATE "5.4.7" /* RFC 3463 3.5: delivery time expired; 4.4.7 while it goes on */
 void outcome_set(struct work *w, enum ipc_outcome outcome, const struct spool_answer *why);
 void outcome_lost(struct work *w); /* whoever had it died */
+void outcome_late(struct work *w); /* nobody is to try it any more */
 void outcomes_retry(struct program *p);
 void outcome_free(struct work *w);
 

@@ -13,6 +13,12 @@
 #include "lib/base/log.h"
 #include "queue/queue.h"
 
+/* Of what a session says of a message, these are kept; the others are the queue's own. */
+#define FLAGS_TAKEN                                                                 \
+	(SPOOL_8BITMIME | SPOOL_SMTPUTF8 | SPOOL_AUTHENTICATED | SPOOL_BINARYMIME | \
+	    SPOOL_REQUIRETLS)
+#define TIME_MAX 253402300799 /* the end of the year 9999: sums of times stay in range */
+
 struct incoming { /* owned by the map p->incoming; once committing, by the spool's callback */
 	struct program *program;
 	struct channel *ch; /* NULL: its session process is gone */
@@ -95,7 +101,12 @@ incoming_fill(struct incoming *in, const struct msg_mail_begin *m)
 	    .client = strdup(m->client),
 	    .envid = strdup(m->envid),
 	    .ret = strdup(m->ret),
-	    .flags = m->flags & (SPOOL_8BITMIME | SPOOL_SMTPUTF8 | SPOOL_AUTHENTICATED)};
+	    .flags = m->flags & FLAGS_TAKEN,
+	    .priority = (int)m->priority,
+	    .release_s = m->release_s,
+	    .by = (enum ipc_by)m->by,
+	    .by_s = m->by_s,
+	    .by_trace = m->by_trace};
 	return in->message.sender == NULL || in->message.client == NULL ||
 		       in->message.envid == NULL || in->message.ret == NULL
 		   ? -1
@@ -112,6 +123,15 @@ is_clean(const char *text)
 	return true;
 }
 
+static bool
+are_times_sane(const struct msg_mail_begin *m)
+{
+	int64_t by_min = m->by == IPC_BY_NONE ? 0 : 1;
+
+	return m->release_s >= 0 && m->release_s <= TIME_MAX && m->by_s >= by_min &&
+	       m->by_s <= TIME_MAX;
+}
+
 void
 receive_begin(struct program *p, struct channel *ch, const struct msg_mail_begin *m)
 {
@@ -125,6 +145,10 @@ receive_begin(struct program *p, struct channel *ch, const struct msg_mail_begin
 	if (!is_clean(m->sender) || !is_clean(m->client) || !is_clean(m->envid) ||
 	    !is_clean(m->ret)) {
 		channel_reject(ch, "control octets in an envelope");
+		return;
+	}
+	if (!are_times_sane(m)) {
+		channel_reject(ch, "a time that no calendar has");
 		return;
 	}
 	if ((in = calloc(1, sizeof(*in))) == NULL)
@@ -242,12 +266,32 @@ on_durable(void *arg, int error)
 	incoming_free(in);
 }
 
+/*
+ * A message that is held for later (RFC 4865) is first due then, and its days in
+ * the queue count from there.  One that must be returned when it is late (RFC 2852)
+ * is looked at again at that time, if not before, to be returned.
+ */
+static void
+set_times(struct incoming *in, int64_t now_s)
+{
+	struct spool_message *m = &in->message;
+	int64_t due_s = m->release_s > now_s ? m->release_s : now_s;
+	size_t i;
+
+	m->received_s = now_s;
+	m->expires_s = due_s + in->program->conf->values.queue_ttl_s;
+	if (m->by == IPC_BY_RETURN && m->by_s < m->expires_s)
+		m->expires_s = m->by_s;
+	if (m->by == IPC_BY_RETURN && m->by_s < due_s)
+		due_s = m->by_s;
+	for (i = 0; i < in->nrcpts; i++)
+		in->rcpts[i].due_s = due_s;
+}
+
 void
 receive_commit(struct program *p, struct channel *ch, const struct msg_mail_commit *m)
 {
 	struct incoming *in = incoming_find(p, ch, m->req);
-	int64_t now_s = service_now_s(p->service);
-	size_t i;
 
 	if (in != NULL && in->failed) { /* it crossed our bad news */
 		incoming_remove(in);
@@ -260,10 +304,7 @@ receive_commit(struct program *p, struct channel *ch, const struct msg_mail_comm
 	}
 	in->committing = true;
 	in->message.id = in->id;
-	in->message.received_s = now_s;
-	in->message.expires_s = now_s + p->conf->values.queue_ttl_s;
-	for (i = 0; i < in->nrcpts; i++)
-		in->rcpts[i].due_s = now_s;
+	set_times(in, service_now_s(p->service));
 	spool_finish(p->spool, &in->message, m->trace, in->rcpts, in->nrcpts, on_durable, in);
 }
 

@@ -50,11 +50,14 @@ static void
 send_ready(struct program *p)
 {
 	struct channel *delivery = service_peer(p->service, ROLE_DELIVERY, 0);
+	int64_t now_s = service_now_s(p->service);
 	struct work *w;
 
 	while ((w = TAILQ_FIRST(&p->ready)) != NULL)
 		if (delivery == NULL || p->paused)
 			work_free(w); /* still due in the spool */
+		else if (work_is_late(w, now_s))
+			outcome_late(w);
 		else if (destination_join(w))
 			send_job(p, w, delivery);
 }
@@ -124,7 +127,10 @@ pull_due(struct program *p, size_t limit)
 	job_message_release(pull.message);
 	/* Only now: an answer changes the spool, which must not be while it is read. */
 	for (i = 0; i < pull.n; i++)
-		expand_ask(pull.unexpanded[i]);
+		if (work_is_late(pull.unexpanded[i], now_s))
+			outcome_late(pull.unexpanded[i]);
+		else
+			expand_ask(pull.unexpanded[i]);
 	if (pull.taken < limit) {
 		p->more_due = false;
 		p->next_due_s = spool_next_due(p->spool, now_s);

@@ -44,23 +44,26 @@ enum spool_state {
 #define SPOOL_IS_REPORT	    0x08U /* a DSN of our own */
 #define SPOOL_AUTHENTICATED 0x10U /* came from an authenticated client */
 #define SPOOL_WARNED	    0x20U /* its delay warning was sent */
+#define SPOOL_BINARYMIME    0x40U /* BODY=BINARYMIME was declared */
+#define SPOOL_REQUIRETLS    0x80U /* REQUIRETLS was declared */
 
 /*
  * Bounds, inclusive.  Those of lib/ipc/messages.h, so that whatever comes out
  * of the spool can be sent; a row beyond one is damaged.
  */
-#define SPOOL_ID_MAX	  IPC_ID_MAX
-#define SPOOL_ADDRESS_MAX IPC_ADDRESS_MAX /* octets: sender, address, original, orcpt, client */
-#define SPOOL_NAME_MAX	  IPC_NAME_MAX	  /* dest, remote */
-#define SPOOL_WORD_MAX	  IPC_WORD_MAX	  /* action, user */
-#define SPOOL_TEXT_MAX	  IPC_TEXT_MAX
-#define SPOOL_STATUS_MAX  IPC_STATUS_MAX
-#define SPOOL_CHUNK_MAX	  IPC_CHUNK_MAX
-#define SPOOL_ENVID_MAX	  128
-#define SPOOL_RET_MAX	  4
-#define SPOOL_FLAGS_MAX	  0xffU
-#define SPOOL_NOTIFY_MAX  0xfU
-#define SPOOL_NCHUNKS_MAX 0xffffffU
+#define SPOOL_ID_MAX	   IPC_ID_MAX
+#define SPOOL_ADDRESS_MAX  IPC_ADDRESS_MAX /* octets: sender, address, original, orcpt, client */
+#define SPOOL_NAME_MAX	   IPC_NAME_MAX	   /* dest, remote */
+#define SPOOL_WORD_MAX	   IPC_WORD_MAX	   /* action, user */
+#define SPOOL_TEXT_MAX	   IPC_TEXT_MAX
+#define SPOOL_STATUS_MAX   IPC_STATUS_MAX
+#define SPOOL_CHUNK_MAX	   IPC_CHUNK_MAX
+#define SPOOL_ENVID_MAX	   128
+#define SPOOL_RET_MAX	   4
+#define SPOOL_FLAGS_MAX	   IPC_FLAGS_MAX
+#define SPOOL_NOTIFY_MAX   0xfU
+#define SPOOL_NCHUNKS_MAX  0xffffffU
+#define SPOOL_PRIORITY_MAX 9 /* the smallest is its negative */
 /*
  * Recipients that one message may ever have had: expansions give new numbers
  * and none is used twice.  A message that spent them can't be expanded further.
@@ -76,6 +79,11 @@ struct spool_message {
 	int64_t received_s, expires_s;
 	uint64_t size_bytes; /* of headers and body as stored */
 	uint32_t nchunks;    /* chunk 0, the trace headers, included */
+	int priority;	     /* RFC 6710: 0 is ordinary */
+	int64_t release_s;   /* RFC 4865: not to be sent before; 0: at once */
+	enum ipc_by by;	     /* RFC 2852: what its sender wants when by_s has passed */
+	int64_t by_s;
+	bool by_trace;
 };
 
 struct spool_rcpt {
@@ -136,7 +144,10 @@ int spool_append(struct spool *s, uint64_t id, uint32_t seq, struct span data) W
  * The message becomes durable and due.  trace is chunk 0.  m->id from spool_begin;
  * m->nchunks and m->size_bytes are counted here, not read.
  * rcpts[i].key is ignored: numbers are given in order.  After a non-zero done
- * the message is forgotten, body and all.
+ * the message is forgotten, body and all.  The times are kept, not obeyed: the
+ * caller gives due_s and expires_s that fit them.  One exception: with by NOTIFY
+ * and by_s after received_s the message is listed by spool_reports() from by_s
+ * on, whatever else is reported before, until SPOOL_WARNED is set.
  */
 void spool_finish(struct spool *s, const struct spool_message *m, struct span trace,
     const struct spool_rcpt *rcpts, size_t nrcpts, spool_done done, void *arg);
@@ -181,7 +192,7 @@ void spool_failed(struct spool *s, uint64_t key, int64_t due_s, const struct spo
     spool_done done, void *arg);
 
 /* -- reports -- */
-/* Ids of messages with FAILED recipients whose report is due, oldest first; at most limit. */
+/* Ids of messages whose report is due, on failures or on being late; oldest first, at most limit. */
 typedef void (*spool_id)(void *arg, uint64_t id);
 int
 spool_reports(struct spool *s, int64_t now_s, size_t limit, spool_id visit, void *arg) WARN_UNUSED;
@@ -192,7 +203,8 @@ struct spool_report {
 	uint64_t id;
 	const uint64_t *settled; /* keys: told of, or not to be told of */
 	size_t nsettled;
-	bool more;			     /* others are left: the next report is due at once */
+	bool more;   /* others are left: the next report is due at once */
+	bool warned; /* it says that the message is late: SPOOL_WARNED from now on */
 	const struct spool_message *message; /* id from spool_begin(), body appended; NULL: none */
 	struct span trace;
 	const struct spool_rcpt *to; /* its one recipient */

@@ -274,14 +274,23 @@ settled_erase(struct spool *s, const struct spool_report *r)
 }
 
 static int
+flags_set(struct spool *s, uint64_t id, unsigned int set, unsigned int clear)
+{
+	spool_bind_int(s, Q_MESSAGE_FLAGS, 1, (int64_t)id);
+	spool_bind_int(s, Q_MESSAGE_FLAGS, 2, set);
+	spool_bind_int(s, Q_MESSAGE_FLAGS, 3, clear);
+	return run_on_one(s, Q_MESSAGE_FLAGS);
+}
+
+static int
 report_rows(struct spool *s, const struct order *o)
 {
 	const struct spool_report *r = o->report;
-	enum statement q = r->more ? Q_MESSAGE_REPORT_SET : Q_MESSAGE_REPORT_DONE;
+	enum statement q = r->more ? Q_MESSAGE_REPORT_SET : Q_MESSAGE_REPORT_NEXT;
 
 	if (message_exists(s, r->id) == -1 ||
 	    (r->message != NULL && spool_store_message(s, r->message, r->trace, r->to, 1) == -1) ||
-	    settled_erase(s, r) == -1)
+	    settled_erase(s, r) == -1 || (r->warned && flags_set(s, r->id, SPOOL_WARNED, 0) == -1))
 		return -1;
 	spool_bind_int(s, q, 1, (int64_t)r->id);
 	if (r->more)
@@ -326,14 +335,11 @@ flag_rows(struct spool *s, const struct order *o)
 {
 	enum held held = o->set & SPOOL_HELD_MESSAGE ? HELD_ADMIN : HELD_NO;
 
-	spool_bind_int(s, Q_MESSAGE_FLAGS, 1, (int64_t)o->id);
-	spool_bind_int(s, Q_MESSAGE_FLAGS, 2, o->set);
-	spool_bind_int(s, Q_MESSAGE_FLAGS, 3, o->clear & ~o->set);
 	if ((o->set | o->clear) > SPOOL_FLAGS_MAX) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (run_on_one(s, Q_MESSAGE_FLAGS) == -1)
+	if (flags_set(s, o->id, o->set, o->clear & ~o->set) == -1)
 		return -1;
 	if (((o->set | o->clear) & SPOOL_HELD_MESSAGE) == 0)
 		return 0;

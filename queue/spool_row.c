@@ -45,7 +45,20 @@ static const struct text_field rcpt_texts[] = {
     R(remote, SPOOL_NAME_MAX),
 };
 
-enum { M_ID, M_FLAGS, M_RECEIVED, M_EXPIRES, M_SIZE, M_NCHUNKS, M_NUMBERS };
+enum {
+	M_ID,
+	M_FLAGS,
+	M_RECEIVED,
+	M_EXPIRES,
+	M_SIZE,
+	M_NCHUNKS,
+	M_PRIORITY,
+	M_RELEASE,
+	M_BY_MODE,
+	M_BY_TIME,
+	M_BY_TRACE,
+	M_NUMBERS
+};
 enum { R_KEY, R_STATE, R_HELD, R_DUE, R_ATTEMPTS, R_NOTIFY, R_NUMBERS };
 
 static const char *
@@ -128,10 +141,18 @@ is_time(int64_t value)
 	return value >= -INT64_MAX;
 }
 
+static bool
+is_priority(int64_t value)
+{
+	return value >= -SPOOL_PRIORITY_MAX && value <= SPOOL_PRIORITY_MAX;
+}
+
 int
 spool_check_message(const struct spool_message *m)
 {
-	if (m->flags <= SPOOL_FLAGS_MAX && is_time(m->received_s) && is_time(m->expires_s))
+	if (m->flags <= SPOOL_FLAGS_MAX && is_time(m->received_s) && is_time(m->expires_s) &&
+	    is_priority(m->priority) && is_time(m->release_s) && m->by < IPC_BY__MAX &&
+	    is_time(m->by_s))
 		return texts_check(m, message_texts, NITEMS(message_texts));
 	errno = EINVAL;
 	return -1;
@@ -157,12 +178,20 @@ spool_add_message_row(struct spool *s, const struct spool_message *m, size_t nrc
 	spool_bind_int(s, q, 1 + M_EXPIRES, m->expires_s);
 	spool_bind_int(s, q, 1 + M_SIZE, (int64_t)m->size_bytes);
 	spool_bind_int(s, q, 1 + M_NCHUNKS, m->nchunks);
+	spool_bind_int(s, q, 1 + M_PRIORITY, m->priority);
+	spool_bind_int(s, q, 1 + M_RELEASE, m->release_s);
+	spool_bind_int(s, q, 1 + M_BY_MODE, (int64_t)m->by);
+	spool_bind_int(s, q, 1 + M_BY_TIME, m->by_s);
+	spool_bind_int(s, q, 1 + M_BY_TRACE, m->by_trace);
 	texts_bind(s, q, 1 + M_NUMBERS, m, message_texts, NITEMS(message_texts));
 	spool_bind_int(s, q, 1 + M_NUMBERS + (int)NITEMS(message_texts), (int64_t)nrcpts);
 	if (spool_run(s, q) == -1)
 		return -1;
 	s->totals.messages++;
-	return 0;
+	if (m->by != IPC_BY_NOTIFY)
+		return 0;
+	spool_bind_int(s, Q_MESSAGE_REPORT_NEXT, 1, (int64_t)m->id);
+	return spool_run(s, Q_MESSAGE_REPORT_NEXT);
 }
 
 int
@@ -192,7 +221,10 @@ spool_get_message_row(struct spool *s, enum statement q, struct spool_message *m
 		return -1;
 	if (!in_range(n[M_ID], SPOOL_ID_MAX) || !in_range(n[M_FLAGS], SPOOL_FLAGS_MAX) ||
 	    !in_range(n[M_SIZE], INT64_MAX) || !in_range(n[M_NCHUNKS], SPOOL_NCHUNKS_MAX) ||
-	    n[M_NCHUNKS] == 0 || !is_time(n[M_RECEIVED]) || !is_time(n[M_EXPIRES])) {
+	    n[M_NCHUNKS] == 0 || !is_time(n[M_RECEIVED]) || !is_time(n[M_EXPIRES]) ||
+	    !is_priority(n[M_PRIORITY]) || !is_time(n[M_RELEASE]) ||
+	    !in_range(n[M_BY_MODE], IPC_BY__MAX - 1) || !is_time(n[M_BY_TIME]) ||
+	    !in_range(n[M_BY_TRACE], 1)) {
 		errno = EILSEQ;
 		return -1;
 	}
@@ -202,6 +234,11 @@ spool_get_message_row(struct spool *s, enum statement q, struct spool_message *m
 	m->expires_s = n[M_EXPIRES];
 	m->size_bytes = (uint64_t)n[M_SIZE];
 	m->nchunks = (uint32_t)n[M_NCHUNKS];
+	m->priority = (int)n[M_PRIORITY];
+	m->release_s = n[M_RELEASE];
+	m->by = (enum ipc_by)n[M_BY_MODE];
+	m->by_s = n[M_BY_TIME];
+	m->by_trace = n[M_BY_TRACE] != 0;
 	return 0;
 }
 
@@ -348,7 +385,7 @@ spool_quarantine_message(struct spool *s, uint64_t id, const char *why, bool rep
 	    .key = id,
 	    .block = block_key(id),
 	    .copy = Q_DAMAGED_MESSAGE_COPY,
-	    .marks = {Q_DAMAGED_MESSAGE_HOLD, Q_MESSAGE_REPORT_DONE},
+	    .marks = {Q_DAMAGED_MESSAGE_HOLD, Q_DAMAGED_MESSAGE_NO_REPORT},
 	    .nmarks = reportable ? 1 : 2};
 
 	damage_record(s, &d, why);

@@ -84,6 +84,13 @@ static const char *const migrations[] = {
     " what TEXT NOT NULL, key INTEGER NOT NULL, seen INTEGER NOT NULL, why TEXT NOT NULL,"
     " row TEXT, PRIMARY KEY (what, key)) STRICT, WITHOUT ROWID;"
     "PRAGMA user_version = 1;",
+
+    "ALTER TABLE message ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN release INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN by_mode INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN by_time INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN by_trace INTEGER NOT NULL DEFAULT 0;"
+    "PRAGMA user_version = 2;",
 };
 
 int

@@ -10,7 +10,9 @@
 
 #include "queue/spool_private.h"
 
-#define MESSAGE_COLUMNS "id, flags, received, expires, size, nchunks, sender, envid, ret, client"
+#define MESSAGE_COLUMNS                                                                      \
+	"id, flags, received, expires, size, nchunks, priority, release, by_mode, by_time, " \
+	"by_trace, sender, envid, ret, client"
 #define RCPT_COLUMNS                                                                              \
 	"key, state, held, due, attempts, notify, address, original, orcpt, action, user, dest, " \
 	"status, text, remote"
@@ -28,7 +30,8 @@ static const char *const sql[Q__MAX] = {
     [Q_META_SET] = "UPDATE meta SET next_id = ?1, messages = ?2, recipients = ?3 WHERE one = 1",
 
     [Q_MESSAGE_ADD] = "INSERT INTO message(" MESSAGE_COLUMNS ", numbers)"
-		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+		      " ?15, ?16)",
     [Q_MESSAGE_GET] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?1",
     [Q_MESSAGE_LIST] = "SELECT id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
     [Q_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1",
@@ -38,7 +41,10 @@ static const char *const sql[Q__MAX] = {
     [Q_MESSAGE_REPORT_DUE] =
 	"UPDATE message SET report = min(ifnull(report, ?2), ?2) WHERE id = ?1",
     [Q_MESSAGE_REPORT_SET] = "UPDATE message SET report = ?2 WHERE id = ?1 AND report IS NOT NULL",
-    [Q_MESSAGE_REPORT_DONE] = "UPDATE message SET report = NULL WHERE id = ?1",
+    /* 2 and 32: IPC_BY_NOTIFY and SPOOL_WARNED */
+    [Q_MESSAGE_REPORT_NEXT] =
+	"UPDATE message SET report = CASE WHEN by_mode = 2 AND by_time > received"
+	" AND flags & 32 = 0 THEN by_time END WHERE id = ?1",
     [Q_MESSAGE_DELETE_ALL] = "DELETE FROM message",
 
     [Q_RCPT_ADD] = "INSERT INTO recipient(" RCPT_COLUMNS ") VALUES"
@@ -100,12 +106,14 @@ static const char *const sql[Q__MAX] = {
 	" SELECT 'message', id, ?2, ?3, quote(flags) || ',' || quote(received) || ','"
 	" || quote(expires) || ',' || quote(size) || ',' || quote(nchunks) || ','"
 	" || quote(substr(sender, 1, 1024)) || ',' || quote(substr(envid, 1, 1024)) || ','"
-	" || quote(substr(ret, 1, 1024)) || ',' || quote(substr(client, 1, 1024))"
-	" FROM message WHERE id = ?1",
+	" || quote(substr(ret, 1, 1024)) || ',' || quote(substr(client, 1, 1024)) || ','"
+	" || quote(priority) || ',' || quote(release) || ',' || quote(by_mode) || ','"
+	" || quote(by_time) || ',' || quote(by_trace) FROM message WHERE id = ?1",
     [Q_DAMAGED_ADD] = "INSERT OR IGNORE INTO quarantine(what, key, seen, why)"
 		      " VALUES (?4, ?1, ?2, ?3)",
     [Q_DAMAGED_RCPT_HOLD] = "UPDATE recipient SET held = 2 WHERE key = ?1",
     [Q_DAMAGED_MESSAGE_HOLD] = "UPDATE recipient SET held = 2 WHERE " OF_MESSAGE " AND held <> 2",
+    [Q_DAMAGED_MESSAGE_NO_REPORT] = "UPDATE message SET report = NULL WHERE id = ?1",
 
     [Q_FREE_PAGES] = "PRAGMA freelist_count",
     [Q_ALL_PAGES] = "PRAGMA page_count",

@@ -34,6 +34,8 @@ job_message_copy(const struct spool_message *from)
 	    .size_bytes = from->size_bytes,
 	    .nchunks = from->nchunks,
 	    .flags = from->flags,
+	    .priority = from->priority,
+	    .return_s = from->by == IPC_BY_RETURN ? from->by_s : 0,
 	    .sender = strdup(from->sender),
 	    .envid = strdup(from->envid),
 	    .ret = strdup(from->ret)};
@@ -55,6 +57,7 @@ work_destroy(struct work *w)
 	free(w->user);
 	free(w->dest);
 	free(w->orcpt);
+	free(w->said);
 	free(w);
 }
 
@@ -75,6 +78,7 @@ work_create(struct program *p, struct job_message *m, const struct spool_rcpt *r
 	    .user = strdup(r->user),
 	    .dest = strdup(r->dest),
 	    .orcpt = strdup(r->orcpt),
+	    .said = m->return_s != 0 && r->text[0] != '\0' ? strdup(r->text) : NULL,
 	    .message = m};
 	m->refs++;
 	if (w->address == NULL || w->action == NULL || w->user == NULL || w->dest == NULL ||
@@ -103,6 +107,20 @@ list_of(struct work *w)
 	return NULL;
 }
 
+/* Behind those of its priority, ahead of the lower ones (RFC 6710): at the end, for most mail. */
+static void
+list_insert(struct works *list, struct work *w)
+{
+	struct work *before = TAILQ_LAST(list, works);
+
+	while (before != NULL && before->message->priority < w->message->priority)
+		before = TAILQ_PREV(before, works, entry);
+	if (before == NULL)
+		TAILQ_INSERT_HEAD(list, w, entry);
+	else
+		TAILQ_INSERT_AFTER(list, before, w, entry);
+}
+
 void
 work_stage(struct work *w, enum work_stage stage)
 {
@@ -112,7 +130,13 @@ work_stage(struct work *w, enum work_stage stage)
 		TAILQ_REMOVE(list, w, entry);
 	w->stage = stage;
 	if ((list = list_of(w)) != NULL)
-		TAILQ_INSERT_TAIL(list, w, entry);
+		list_insert(list, w);
+}
+
+bool
+work_is_late(const struct work *w, int64_t now_s)
+{
+	return w->message->return_s != 0 && now_s >= w->message->return_s;
 }
 
 void

@@ -3,9 +3,10 @@
  * The octets of a message between DATA and its end.
  *
  * Invariant: only CRLF.CRLF sets done (the first CRLF may be the one that ended
- * the DATA command); a bare CR or LF never begins a line; and the result is the
- * same however the octets were cut into pieces.  Ordinary text is looked at by
- * memchr() and copied in runs of many lines.  Nothing is fatal.
+ * the DATA command); a bare CR or LF never begins a line, not even where it is
+ * changed into CRLF; and the result is the same however the octets were cut into
+ * pieces.  Ordinary text is looked at by memchr() and copied in runs of many
+ * lines.  Nothing is fatal.
  */
 #include "session/body.h"
 
@@ -74,16 +75,31 @@ after_dot(struct body *b, uint8_t c)
 	return 0;
 }
 
-/* The rest of a line with its CRLF, its CR if that is the last octet, or all there is. */
+/* Octets before the next CR or, where it is to be changed, LF: all if there is none. */
+static size_t
+plain_len(const struct body *b, const uint8_t *in, size_t n)
+{
+	const uint8_t *cr;
+	size_t len = 0;
+
+	if ((b->accept & BODY_ACCEPT_BARE_LF) != 0) {
+		while (len < n && in[len] != '\r' && in[len] != '\n')
+			len++;
+		return len;
+	}
+	cr = memchr(in, '\r', n);
+	return cr != NULL ? (size_t)(cr - in) : n;
+}
+
+/* The rest of a line with its CRLF, its CR if that is the last octet, or all there is of it. */
 static size_t
 line_rest(struct body *b, const uint8_t *in, size_t n)
 {
-	const uint8_t *cr = memchr(in, '\r', n);
-	size_t len = cr != NULL ? (size_t)(cr - in) : n;
+	size_t len = plain_len(b, in, n);
 
 	if (memchr(in, '\n', len) != NULL)
 		b->faults |= BODY_BARE_LF;
-	if (cr == NULL) {
+	if (len == n || in[len] != '\r') {
 		line_grow(b, len);
 		b->state = IN_LINE;
 		return len;
@@ -96,17 +112,25 @@ line_rest(struct body *b, const uint8_t *in, size_t n)
 	return len;
 }
 
-/* How many octets are text just as they stand: all, or up to a dot that begins a line. */
+/* Whether text stops here: at a dot that begins a line, or a bare LF to be changed. */
+static bool
+is_stop(const struct body *b, uint8_t c)
+{
+	if (c == '.')
+		return b->state == AT_LINE_START && (b->accept & BODY_ACCEPT_CHUNKS) == 0;
+	return c == '\n' && (b->accept & BODY_ACCEPT_BARE_LF) != 0;
+}
+
+/* How many octets are text just as they stand: all, or up to a stop. */
 static size_t
 text_run(struct body *b, const uint8_t *in, size_t n)
 {
-	bool dots = (b->accept & BODY_ACCEPT_CHUNKS) == 0;
 	size_t at = 0;
 
 	while (at < n) {
 		if (b->state == IN_CR)
 			at += after_cr(b, in[at]);
-		else if (b->state == AT_LINE_START && dots && in[at] == '.')
+		else if (is_stop(b, in[at]))
 			break;
 		else
 			at += line_rest(b, in + at, n - at);
@@ -126,6 +150,21 @@ take_text(struct body *b, const uint8_t *in, size_t n, uint8_t *out, size_t *nou
 	*nout += n;
 }
 
+/* At what stopped the text. */
+static void
+take_stop(struct body *b, uint8_t c, uint8_t *out, size_t *nout)
+{
+	if (c == '.') {
+		b->state = IN_DOT;
+		line_grow(b, 1);
+		return;
+	}
+	line_grow(b, 2);
+	take_text(b, (const uint8_t *)"\r\n", 2, out, nout);
+	b->line = 0;
+	b->state = IN_LINE; /* not AT_LINE_START: see body.h */
+}
+
 size_t
 body_feed(struct body *b, const uint8_t *in, size_t n, uint8_t *out, size_t *nout)
 {
@@ -141,11 +180,8 @@ body_feed(struct body *b, const uint8_t *in, size_t n, uint8_t *out, size_t *nou
 		len = binary ? n : text_run(b, in + at, n - at);
 		take_text(b, in + at, len, out, nout);
 		at += len;
-		if (at < n) { /* text_run() stopped before a dot */
-			b->state = IN_DOT;
-			line_grow(b, 1);
-			at++;
-		}
+		if (at < n)
+			take_stop(b, in[at++], out, nout);
 	}
 	if (!binary && at > 0 && memchr(in, '\0', at) != NULL)
 		b->faults |= BODY_NUL;

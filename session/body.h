@@ -13,6 +13,10 @@
  * leading dots are un-stuffed (4.5.2).  A fault does not end it: reading goes on
  * to the real end, so that what follows is never taken for commands.
  * By BDAT, the caller knows the end; only faults are looked for.
+ *
+ * With BODY_ACCEPT_BARE_LF a bare LF comes out as CRLF and is no fault.  It
+ * begins no line for all that: a dot after it is text, not un-stuffed, so
+ * that LF.LF, LF.CRLF and CRLF.LF end nothing then either.
  */
 enum body_fault {
 	BODY_BARE_CR = 1 << 0,
@@ -23,17 +27,21 @@ enum body_fault {
 };
 
 enum body_accept {
-	BODY_ACCEPT_CHUNKS = 1 << 0, /* BDAT: dots mean nothing, no end mark */
-	BODY_ACCEPT_BINARY = 1 << 1, /* with it, BODY=BINARYMIME: any octet, any line */
+	BODY_ACCEPT_CHUNKS = 1 << 0,  /* BDAT: dots mean nothing, no end mark */
+	BODY_ACCEPT_BINARY = 1 << 1,  /* with it, BODY=BINARYMIME: any octet, any line */
+	BODY_ACCEPT_BARE_LF = 1 << 2, /* not with BINARY, which changes nothing */
 };
 
-#define BODY_LINE_MAX 65536 /* the default max_line */
+/* The octets that n of input may come out as. */
+#define BODY_OUT_MAX(n, accept) ((n) * ((BODY_ACCEPT_BARE_LF & (accept)) != 0 ? 2 : 1) + 4)
+
+#define BODY_LINE_MAX		65536 /* the default max_line */
 
 struct body {
 	/* results */
 	bool done;	 /* the end mark was seen */
 	unsigned faults; /* enum body_fault */
-	uint64_t bytes;	 /* of the message so far, un-stuffed, the end mark not counted */
+	uint64_t bytes;	 /* of the message so far as it comes out, the end mark not counted */
 
 	/* the machine's own */
 	size_t max_line;    /* octets, CRLF included, before un-stuffing; 0: no limit */
@@ -47,11 +55,14 @@ struct body {
 void body_init(struct body *b, size_t max_line, uint64_t max_bytes, unsigned accept);
 /*
  * Takes up to n octets and returns how many it took: all, or up to the end mark's last.
- * What belongs to the message goes to out, which has room for n + 4; *nout says
- * how much.  From the first fault on *nout is 0.
+ * What belongs to the message goes to out, which has room for BODY_OUT_MAX(n, accept);
+ * *nout says how much.  From the first fault on *nout is 0.
  */
 size_t body_feed(struct body *b, const uint8_t *in, size_t n, uint8_t *out, size_t *nout);
-/* After the last chunk of BDAT: a CR left over at the end is a fault too. */
+/*
+ * After the last chunk of BDAT, and no other, since a chunk may end between CR and
+ * LF: a CR left over at the end is a fault too.
+ */
 void body_end_chunks(struct body *b);
 
 #endif

@@ -53,18 +53,6 @@ cmd_not_implemented(struct session *s, const struct command *c)
 	session_reply(s, REPLY_NOT_IMPLEMENTED);
 }
 
-/*
- * Chunks are not announced.  A client that sends one all the same sends its
- * octets at once, and these must not be taken for commands (security over
- * courtesy: the connection ends).
- */
-static void
-cmd_bdat(struct session *s, const struct command *c)
-{
-	(void)c;
-	session_quit(s, REPLY_NOT_IMPLEMENTED);
-}
-
 static void
 cmd_auth(struct session *s, const struct command *c)
 {
@@ -72,93 +60,66 @@ cmd_auth(struct session *s, const struct command *c)
 	session_reply(s, REPLY_NO_AUTH_WITHOUT_TLS);
 }
 
-/* RFC 5321 4.1.4: a second hello resets the transaction. */
-static bool
-said_hello(struct session *s, const struct command *c, bool extended)
-{
-	char name[ADDRESS_DOMAIN_MAX + 1];
-	char *copy;
-
-	if (parse_hello(c, name) != PARSE_OK) {
-		session_reply(s, REPLY_BAD_HELLO);
-		return false;
-	}
-	if ((copy = strdup(name)) == NULL) {
-		session_reply(s, REPLY_NO_MEMORY);
-		return false;
-	}
-	free(s->helo);
-	s->helo = copy;
-	s->extended = extended;
-	transaction_free(s);
-	session_enter(s, STATE_IDLE);
-	return true;
-}
-
-static void
-cmd_helo(struct session *s, const struct command *c)
-{
-	char line[512];
-
-	if (!said_hello(s, c, false))
-		return;
-	(void)snprintf(line, sizeof(line), "250 %s", program_hostname(s->program));
-	session_say(s, line);
-}
-
-static void
-cmd_ehlo(struct session *s, const struct command *c)
-{
-	char line[512];
-
-	if (!said_hello(s, c, true))
-		return;
-	(void)snprintf(line, sizeof(line),
-	    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES",
-	    program_hostname(s->program),
-	    (unsigned long long)s->program->conf->values.smtp_max_message_bytes);
-	session_say(s, line);
-}
-
 struct command_row {
 	unsigned int states;
 	void (*run)(struct session *s, const struct command *c);
-	bool no_argument;
+	enum { PLAIN, NO_ARGUMENT } argument;
+	enum {
+		GROUPED,
+		LAST
+	} place; /* LAST: nothing may follow before the answer (RFC 2920 3.1) */
 };
 
+#define BEFORE_MAIL (STATE_NEW | STATE_IDLE)
+
 static const struct command_row table[VERB__MAX] = {
-    /* verb             where                       what              RFC 5321 unless said */
-    [VERB_HELO] = {STATE_ANY_COMMAND, cmd_helo, false},		   /* 4.1.1.1 */
-    [VERB_EHLO] = {STATE_ANY_COMMAND, cmd_ehlo, false},		   /* 4.1.1.1 */
-    [VERB_MAIL] = {STATE_IDLE, cmd_mail, false},		   /* 4.1.1.2 */
-    [VERB_RCPT] = {STATE_MAIL | STATE_RCPT, cmd_rcpt, false},	   /* 4.1.1.3 */
-    [VERB_DATA] = {STATE_RCPT, cmd_data, true},			   /* 4.1.1.4 */
-    [VERB_RSET] = {STATE_ANY_COMMAND, cmd_rset, true},		   /* 4.1.1.5 */
-    [VERB_NOOP] = {STATE_ANY_COMMAND, cmd_noop, false},		   /* 4.1.1.9 */
-    [VERB_QUIT] = {STATE_ANY_COMMAND, cmd_quit, true},		   /* 4.1.1.10 */
-    [VERB_VRFY] = {STATE_ANY_COMMAND, cmd_vrfy, false},		   /* 4.1.1.6, 7.3 */
-    [VERB_EXPN] = {STATE_ANY_COMMAND, cmd_not_implemented, false}, /* 7.3 */
-    [VERB_HELP] = {STATE_ANY_COMMAND, cmd_help, false},		   /* 4.1.1.8 */
-    [VERB_AUTH] = {STATE_ANY_COMMAND, cmd_auth, false},		   /* RFC 4954 4 */
-    [VERB_STARTTLS] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
-    [VERB_BDAT] = {STATE_ANY_COMMAND, cmd_bdat, false}, /* RFC 3030 */
-    [VERB_LHLO] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
-    [VERB_ETRN] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
-    [VERB_XCLIENT] = {STATE_ANY_COMMAND, cmd_not_implemented, false},
-    [VERB_HTTP] = {STATE_ANY_COMMAND, cmd_http, false},
+    /* verb             where                       what         RFC 5321 unless said */
+    [VERB_HELO] = {STATE_ANY_COMMAND, cmd_helo, PLAIN, LAST},		     /* 4.1.1.1 */
+    [VERB_EHLO] = {STATE_ANY_COMMAND, cmd_ehlo, PLAIN, LAST},		     /* 4.1.1.1 */
+    [VERB_LHLO] = {STATE_ANY_COMMAND, cmd_lhlo, PLAIN, LAST},		     /* RFC 2033 4.1 */
+    [VERB_MAIL] = {STATE_IDLE, cmd_mail, PLAIN, GROUPED},		     /* 4.1.1.2 */
+    [VERB_RCPT] = {STATE_MAIL | STATE_RCPT, cmd_rcpt, PLAIN, GROUPED},	     /* 4.1.1.3 */
+    [VERB_DATA] = {STATE_RCPT, cmd_data, NO_ARGUMENT, LAST},		     /* 4.1.1.4 */
+    [VERB_BDAT] = {STATE_ANY_COMMAND, cmd_bdat, PLAIN, GROUPED},	     /* RFC 3030 2 */
+    [VERB_RSET] = {STATE_ANY_COMMAND, cmd_rset, NO_ARGUMENT, GROUPED},	     /* 4.1.1.5 */
+    [VERB_NOOP] = {STATE_ANY_COMMAND, cmd_noop, PLAIN, GROUPED},	     /* 4.1.1.9 */
+    [VERB_QUIT] = {STATE_ANY_COMMAND, cmd_quit, NO_ARGUMENT, GROUPED},	     /* 4.1.1.10 */
+    [VERB_VRFY] = {STATE_ANY_COMMAND, cmd_vrfy, PLAIN, GROUPED},	     /* 4.1.1.6, 7.3 */
+    [VERB_EXPN] = {STATE_ANY_COMMAND, cmd_not_implemented, PLAIN, GROUPED},  /* 7.3 */
+    [VERB_HELP] = {STATE_ANY_COMMAND, cmd_help, PLAIN, GROUPED},	     /* 4.1.1.8 */
+    [VERB_AUTH] = {STATE_ANY_COMMAND, cmd_auth, PLAIN, LAST},		     /* RFC 4954 4 */
+    [VERB_STARTTLS] = {STATE_ANY_COMMAND, cmd_not_implemented, PLAIN, LAST}, /* RFC 3207 4 */
+    [VERB_ETRN] = {STATE_ANY_COMMAND, cmd_not_implemented, PLAIN, GROUPED},
+    [VERB_XCLIENT] = {BEFORE_MAIL, cmd_xclient, PLAIN, LAST},
+    [VERB_HTTP] = {STATE_ANY_COMMAND, cmd_http, PLAIN, GROUPED},
 };
 
 /* What is missing before the command may come. */
-static enum reply
-out_of_order(const struct session *s, enum verb verb)
+enum reply
+command_out_of_order(const struct session *s, enum verb verb)
 {
 	if (s->state == STATE_NEW)
 		return REPLY_HELLO_FIRST;
-	if (verb == VERB_MAIL)
+	if (s->state == STATE_CHUNKS)
+		return REPLY_BDAT_UNDER_WAY;
+	if (verb == VERB_MAIL || verb == VERB_XCLIENT)
 		return REPLY_NESTED_MAIL;
 	if (s->state == STATE_IDLE)
 		return REPLY_MAIL_FIRST;
 	return s->tx != NULL && s->tx->nrefused > 0 ? REPLY_NO_VALID_RCPT : REPLY_RCPT_FIRST;
+}
+
+/*
+ * The client talks on where it has to listen first: it guesses our answers, or is
+ * no client of mail at all.  Pipelining is for those who know that it is offered
+ * (RFC 2920 3.1); a goodbye may be followed by anything.
+ */
+static bool
+did_not_wait(const struct session *s, const struct command_row *row)
+{
+	if (io_input(s->io)->len == 0 || row->run == cmd_quit || row->run == cmd_http)
+		return false;
+	return row->place == LAST || !s->extended;
 }
 
 static bool
@@ -181,11 +142,14 @@ command_run(struct session *s, const char *line, size_t len)
 	if (refused_octets(s, &c))
 		return;
 	row = &table[c.verb];
-	if (row->run == NULL)
+	if (did_not_wait(s, row)) {
+		s->program->early++;
+		session_quit(s, REPLY_EARLY_PIPELINE);
+	} else if (row->run == NULL)
 		session_reply(s, REPLY_UNKNOWN);
 	else if ((row->states & (unsigned int)s->state) == 0)
-		session_reply(s, out_of_order(s, c.verb));
-	else if (row->no_argument && c.arg_len > 0)
+		session_reply(s, command_out_of_order(s, c.verb));
+	else if (row->argument == NO_ARGUMENT && c.arg_len > 0)
 		session_reply(s, REPLY_NO_ARGUMENT);
 	else
 		row->run(s, &c);

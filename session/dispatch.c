@@ -60,33 +60,76 @@ is_reply_text(const char *s)
 	return true;
 }
 
+/* Whether it may be said to a client: a code within these bounds, and text that is one line. */
+static bool
+may_be_said(struct channel *ch, unsigned int code, const char *status, const char *text)
+{
+	if (code < 400 || code > 599)
+		channel_reject(ch, "not the code of a refusal");
+	else if (!is_reply_text(status) || !is_reply_text(text))
+		channel_reject(ch, "not the text of a reply");
+	else
+		return true;
+	return false;
+}
+
+static void
+on_client_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct program *p = ctx;
+	const struct msg_client_verdict *m = &msg->client_verdict;
+	struct session *s = waiting_session(p, ch, m->req, STATE_ENTERING);
+
+	(void)fd;
+	if (s == NULL || (m->code != 0 && !may_be_said(ch, m->code, m->status, m->text)))
+		return;
+	if (m->name[0] != '\0' && !address_domain_valid(m->name, false)) {
+		channel_reject(ch, "not the name of a host");
+		return;
+	}
+	ask_end(service_asks(p->service), m->req);
+	door_answer(s, m);
+}
+
+static void
+on_filter_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct program *p = ctx;
+	const struct msg_filter_verdict *m = &msg->filter_verdict;
+	struct session *s = waiting_session(p, ch, m->req, STATE_FILTERING);
+
+	(void)fd;
+	if (s == NULL || (m->code != 0 && !may_be_said(ch, m->code, m->status, m->text)))
+		return;
+	ask_end(service_asks(p->service), m->req);
+	gate_answer(s, m);
+}
+
 static void
 on_rcpt_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	struct program *p = ctx;
-	struct session *s = waiting_session(p, ch, msg->req, STATE_ASKING);
+	const struct msg_rcpt_verdict *m = &msg->rcpt_verdict;
+	struct session *s = waiting_session(p, ch, m->req, STATE_ASKING);
 
 	(void)fd;
-	if (s == NULL)
+	if (s == NULL || (m->code != 250 && !may_be_said(ch, m->code, m->status, m->text)))
 		return;
-	if (msg->rcpt_verdict.code < 250 ||
-	    (msg->rcpt_verdict.code > 250 && msg->rcpt_verdict.code < 400)) {
-		channel_reject(ch, "not a reply code for RCPT");
-		return;
-	}
-	if (!is_reply_text(msg->rcpt_verdict.status) || !is_reply_text(msg->rcpt_verdict.text)) {
+	if (!is_reply_text(m->status) || !is_reply_text(m->text)) {
 		channel_reject(ch, "not the text of a reply");
 		return;
 	}
-	ask_end(service_asks(p->service), msg->req);
-	mail_rcpt_answer(s, &msg->rcpt_verdict);
+	ask_end(service_asks(p->service), m->req);
+	mail_rcpt_answer(s, m);
 }
+
+#define BEFORE_THE_BODY \
+	(STATE_BEGINNING | STATE_RCPT | STATE_ASKING | STATE_FILTERING | STATE_DELAYED)
 
 static void
 on_mail_ready(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
-	struct session *s = waiting_session(
-	    ctx, ch, msg->req, STATE_BEGINNING | STATE_RCPT | STATE_ASKING);
+	struct session *s = waiting_session(ctx, ch, msg->req, BEFORE_THE_BODY);
 
 	(void)fd;
 	if (s == NULL)
@@ -94,8 +137,10 @@ on_mail_ready(void *ctx, struct channel *ch, const union message *msg, int fd)
 	if (s->tx == NULL || s->tx->req != msg->req || s->tx->begun != BEGUN_ASKED)
 		channel_reject(ch, "ready for something else");
 	else
-		data_ready(s, (enum ipc_outcome)msg->mail_ready.outcome, msg->mail_ready.id);
+		announce_answer(s, (enum ipc_outcome)msg->mail_ready.outcome, msg->mail_ready.id);
 }
+
+#define WITHIN_THE_BODY (STATE_DATA | STATE_CHUNK | STATE_CHUNKS | STATE_FILTERING | STATE_DELAYED)
 
 static void
 on_mail_done(void *ctx, struct channel *ch, const union message *msg, int fd)
@@ -103,17 +148,21 @@ on_mail_done(void *ctx, struct channel *ch, const union message *msg, int fd)
 	struct program *p = ctx;
 	enum ipc_outcome outcome = (enum ipc_outcome)msg->mail_done.outcome;
 	/* Bad news may come while the body is still on its way; good news only after it. */
-	struct session *s = waiting_session(
-	    p, ch, msg->req, outcome == IPC_OK ? STATE_COMMITTING : STATE_COMMITTING | STATE_DATA);
+	struct session *s = waiting_session(p, ch, msg->req,
+	    outcome == IPC_OK ? STATE_COMMITTING : STATE_COMMITTING | WITHIN_THE_BODY);
 
 	(void)fd;
 	if (s == NULL)
 		return;
+	if (!s->tx->streaming || s->tx->req != msg->req) {
+		channel_reject(ch, "done with nothing");
+		return;
+	}
 	if (msg->mail_done.id != s->tx->id) {
 		channel_reject(ch, "another message's id");
 		return;
 	}
-	data_done(s, outcome);
+	commit_answer(s, outcome);
 }
 
 /* The queue died, or did not answer in time: nothing is known to be durable, so 451. */
@@ -125,28 +174,35 @@ on_queue_lost(void *owner, uint32_t req, enum ask_failure why)
 	(void)req;
 	if (why == ASK_LOST)
 		s->tx->taken = false;
-	if (s->state & (unsigned int)(STATE_DATA | STATE_COMMITTING))
-		data_done(s, IPC_RETRY);
+	if (s->tx->streaming)
+		commit_answer(s, IPC_RETRY);
 	else
-		data_forget(s);
+		announce_forget(s);
 }
 
 void
 on_lookup_lost(void *owner, uint32_t req, enum ask_failure why)
 {
 	const struct reply_row *row = reply_row(REPLY_LOOKUP_DOWN);
+	struct session *s = owner;
 	struct msg_rcpt_verdict m = {
 	    .code = (uint16_t)row->code, .status = row->status, .text = row->text, .action = ""};
 
 	(void)req;
 	(void)why;
-	mail_rcpt_answer(owner, &m);
+	if (s->state == STATE_FILTERING) {
+		gate_lost(s);
+		session_continue(s);
+	} else
+		mail_rcpt_answer(s, &m);
 }
 
 const channel_handler session_handlers[MSG__MAX] = {
     [MSG_listen] = on_listen,
     [MSG_listen_clear] = on_listen_clear,
     [MSG_pause] = on_pause,
+    [MSG_client_verdict] = on_client_verdict,
+    [MSG_filter_verdict] = on_filter_verdict,
     [MSG_rcpt_verdict] = on_rcpt_verdict,
     [MSG_mail_ready] = on_mail_ready,
     [MSG_mail_done] = on_mail_done,

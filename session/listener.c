@@ -16,51 +16,11 @@
 #define RESERVE	     64 /* descriptors that are not for clients */
 #define ACCEPT_ROUND 16 /* clients taken before others get their turn */
 
-/* This process's share of what the whole server may hold. */
-static uint64_t
-share(const struct program *p, uint64_t all)
-{
-	uint64_t n = service_siblings(p->service);
-
-	return (all + n - 1) / n;
-}
-
+/* Some descriptors are kept for links and listeners, whatever clients do.  All else is lookup's to count. */
 static uint64_t
 sessions_max(const struct program *p)
 {
-	uint64_t max = share(p, p->conf->values.smtp_max_sessions);
-
-	/* Some descriptors are kept for links and listeners, whatever clients do. */
-	return p->descriptors > RESERVE && max > p->descriptors - RESERVE ? p->descriptors - RESERVE
-									  : max;
-}
-
-/* -- connections by address -- */
-
-static bool
-client_enter(struct program *p, const struct addr *peer)
-{
-	char key[ADDR_TEXT_MAX];
-	uintptr_t n;
-
-	addr_format(peer, key);
-	n = (uintptr_t)map_get(p->clients, key);
-	if (n >= share(p, p->conf->values.smtp_max_sessions_per_client))
-		return false;
-	return map_set(p->clients, key, (void *)(n + 1)) == 0;
-}
-
-void
-listener_client_left(struct program *p, const struct addr *peer)
-{
-	char key[ADDR_TEXT_MAX];
-	uintptr_t n;
-
-	addr_format(peer, key);
-	n = (uintptr_t)map_get(p->clients, key);
-	/* The entry is there: to set it again takes no memory, so can't fail. */
-	if (n <= 1 || map_set(p->clients, key, (void *)(n - 1)) == -1)
-		(void)map_remove(p->clients, key);
+	return p->descriptors > RESERVE ? p->descriptors - RESERVE : 1;
 }
 
 static void
@@ -118,7 +78,7 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 			return;
 		}
 		p->connections++;
-		if (p->nsessions >= sessions_max(p) || !client_enter(p, &peer))
+		if (p->nsessions >= sessions_max(p))
 			turn_away(p, fd);
 		else
 			session_create(p, l->policy, fd, &peer);
@@ -141,22 +101,46 @@ policy_release(struct policy *policy)
 		return;
 	free(policy->tag);
 	free(policy->hostname);
+	free(policy->filter);
+	free(policy->proxy);
+	free(policy->xclient);
 	free(policy);
 }
 
-static struct policy *
-policy_create(const struct conf_listener *l)
+static char *
+copy_word(const char *word)
 {
+	return strdup(word == NULL ? "" : word);
+}
+
+static struct policy *
+policy_create(const struct conf *conf, const struct conf_listener *l)
+{
+	const struct conf_filter *filter = l->filter == NULL ? NULL
+							     : conf_filter_find(conf, l->filter);
 	struct policy *policy = calloc(1, sizeof(*policy));
+	unsigned int phase;
 
 	if (policy == NULL)
 		return NULL;
 	*policy = (struct policy){.refs = 1,
-	    .tag = strdup(l->tag == NULL ? "" : l->tag),
-	    .hostname = strdup(l->hostname == NULL ? "" : l->hostname),
+	    .tag = copy_word(l->tag),
+	    .hostname = copy_word(l->hostname),
+	    .filter = copy_word(l->filter),
+	    .proxy = copy_word(l->proxy),
+	    .xclient = copy_word(l->xclient),
 	    .smtps = l->tls == CONF_TLS_SMTPS,
-	    .auth_required = l->auth && !l->auth_optional};
-	if (policy->tag == NULL || policy->hostname == NULL) {
+	    .auth_required = l->auth && !l->auth_optional,
+	    .lmtp = l->lmtp,
+	    .submission = l->submission,
+	    .mask_src = l->mask_src,
+	    .no_dsn = l->no_dsn,
+	    .received_auth = l->received_auth,
+	    .proxy_v2 = l->proxy_v2};
+	for (phase = 0; filter != NULL && phase < CONF_PHASE__MAX; phase++)
+		policy->gates[phase] = conf_filter_acts(conf, filter, (enum conf_phase)phase);
+	if (policy->tag == NULL || policy->hostname == NULL || policy->filter == NULL ||
+	    policy->proxy == NULL || policy->xclient == NULL) {
 		policy_release(policy);
 		return NULL;
 	}
@@ -184,7 +168,7 @@ listener_add(struct program *p, uint32_t index, int fd)
 		return;
 	}
 	*l = (struct listening_socket){.program = p, .fd = fd};
-	l->policy = policy_create(&p->conf->listeners[index]);
+	l->policy = policy_create(p->conf, &p->conf->listeners[index]);
 	l->event = event_new(service_base(p->service), fd, EV_READ | EV_PERSIST, on_accept, l);
 	if (l->policy == NULL || l->event == NULL ||
 	    (!p->paused && event_add(l->event, NULL) == -1)) {

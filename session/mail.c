@@ -30,7 +30,7 @@ transaction_free(struct session *s)
 
 	if (t == NULL)
 		return;
-	data_take_back(s);
+	announce_take_back(s);
 	for (i = 0; i < t->nrcpts; i++)
 		rcpt_free(&t->rcpts[i]);
 	free(t->rcpts);
@@ -47,28 +47,69 @@ reply_parse(struct session *s, enum parse_result r, enum verb verb)
 	session_reply_text(s, a->code, a->enhanced, a->text);
 }
 
-/* Extensions that EHLO does not announce are not accepted either. */
+/* What EHLO did not offer is not accepted either. */
 static bool
 mail_unsupported(const struct session *s, const struct mail_args *a)
 {
-	if (!s->extended && (a->has_size || a->body != BODY_KIND_NONE))
+	bool report = a->ret[0] != '\0' || a->envid[0] != '\0';
+	bool submitter = a->has_priority || a->has_hold || a->has_by;
+
+	if (!s->extended && (a->has_size || a->body != BODY_KIND_NONE || a->smtputf8))
 		return true;
-	return a->smtputf8 || a->ret[0] != '\0' || a->envid[0] != '\0' || a->has_auth ||
-	       a->body == BODY_KIND_BINARYMIME;
+	return (report && (!s->extended || s->policy->no_dsn)) ||
+	       (a->has_auth && s->auth == NULL) || (a->requiretls && io_tls(s->io) == NULL) ||
+	       (submitter && !(s->extended && hello_serves_submitters(s)));
+}
+
+/* RFC 6710, 4865 and 2852, for those whom we know. */
+static enum reply
+submitter_refusal(const struct session *s, const struct mail_args *a)
+{
+	int64_t now_s = service_now_s(s->program->service);
+	int64_t max_s = s->program->conf->values.smtp_max_hold_s;
+
+	if (s->auth == NULL && (a->has_priority || a->has_hold || a->has_by))
+		return REPLY_AUTH_FOR_PARAM;
+	if (a->has_hold && (a->hold_for_s > max_s || a->hold_until_s > now_s + max_s))
+		return REPLY_HOLD_TOO_LONG; /* RFC 4865 5 */
+	if (a->has_by && a->by_mode == 'R' && a->by_s <= 0)
+		return REPLY_BAD_BY; /* RFC 2852 4 */
+	return REPLY_NONE;
 }
 
 static enum reply
 mail_refusal(const struct session *s, const struct mail_args *a)
 {
+	const struct conf_values *v = &s->program->conf->values;
+
 	if (s->program->paused)
 		return REPLY_PAUSED;
-	if (s->policy->auth_required)
+	if (s->policy->auth_required && s->auth == NULL)
 		return REPLY_AUTH_FIRST;
 	if (mail_unsupported(s, a))
 		return REPLY_UNSUPPORTED_PARAM;
-	if (a->has_size && a->size > s->program->conf->values.smtp_max_message_bytes)
+	if (v->smtp_max_mails > 0 && s->nmails >= v->smtp_max_mails)
+		return REPLY_TOO_MANY_MAILS; /* RFC 9422 4.1 */
+	if (a->has_size && a->size > v->smtp_max_message_bytes)
 		return REPLY_TOO_BIG; /* RFC 1870 6.1 */
-	return REPLY_NONE;
+	return submitter_refusal(s, a);
+}
+
+static struct transaction *
+transaction_create(const struct mail_args *args)
+{
+	struct transaction *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->mail = *args;
+	buf_init(&t->chunk, IPC_CHUNK_MAX);
+	if (args->from.local[0] != '\0' &&
+	    address_format(&args->from, t->sender, sizeof(t->sender)) == -1) {
+		free(t);
+		return NULL;
+	}
+	return t;
 }
 
 void
@@ -77,7 +118,6 @@ cmd_mail(struct session *s, const struct command *c)
 	struct mail_args args;
 	enum parse_result r = parse_mail(c->arg, &args);
 	enum reply refusal;
-	struct transaction *t;
 
 	if (r != PARSE_OK) {
 		reply_parse(s, r, VERB_MAIL);
@@ -87,19 +127,40 @@ cmd_mail(struct session *s, const struct command *c)
 		session_reply(s, refusal);
 		return;
 	}
-	if ((t = calloc(1, sizeof(*t))) == NULL) {
+	if ((s->tx = transaction_create(&args)) == NULL) {
 		session_reply(s, REPLY_NO_MEMORY);
 		return;
 	}
-	t->mail = args;
-	buf_init(&t->chunk, IPC_CHUNK_MAX);
-	if (args.from.local[0] != '\0' &&
-	    address_format(&args.from, t->sender, sizeof(t->sender)) == -1) {
-		free(t);
-		reply_parse(s, PARSE_BAD_ADDRESS, VERB_MAIL);
+	gate_ask(s, CONF_PHASE_MAIL_FROM);
+}
+
+/* value: what a filter wrote in place of the sender; lookup's word, so not trusted to be one. */
+static int
+rewrite_sender(struct transaction *t, const char *value)
+{
+	unsigned flags = ADDRESS_NULL_OK | (t->mail.smtputf8 ? ADDRESS_UTF8_OK : 0U);
+	struct address a;
+
+	if (value[0] == '\0')
+		return 0;
+	if (strcmp(value, "<>") == 0)
+		t->sender[0] = '\0';
+	else if (address_parse(value, flags, &a) != ADDRESS_OK ||
+		 address_format(&a, t->sender, sizeof(t->sender)) == -1)
+		return -1;
+	return 0;
+}
+
+void
+mail_passed(struct session *s, const char *value)
+{
+	if (rewrite_sender(s->tx, value) == -1) {
+		transaction_free(s);
+		session_enter(s, STATE_IDLE);
+		session_reply(s, REPLY_FILTERS_DOWN);
 		return;
 	}
-	s->tx = t;
+	s->nmails++;
 	session_enter(s, STATE_MAIL);
 	session_reply(s, REPLY_SENDER_OK);
 }
@@ -112,11 +173,14 @@ ask_lookup(struct session *s, const char *rcpt)
 	struct service *service = s->program->service;
 	struct channel *lookup = service_peer(service, ROLE_LOOKUP, 0);
 	char client[ADDR_TEXT_MAX];
-	struct msg_rcpt_check m = {.client = client,
+	struct msg_rcpt_check m = {.visit = (uint32_t)io_fd(s->io),
+	    .first = !s->tx->asked,
+	    .client = client,
 	    .local = s->local,
 	    .helo = s->helo,
 	    .tag = s->policy->tag,
-	    .auth = "",
+	    .auth = s->auth == NULL ? "" : s->auth,
+	    .tls = io_tls(s->io) != NULL,
 	    .sender = s->tx->sender,
 	    .rcpt = rcpt};
 
@@ -126,6 +190,7 @@ ask_lookup(struct session *s, const char *rcpt)
 	if (s->question == 0 || lookup == NULL)
 		return s->question == 0 ? -1 : 0;
 	m.req = s->question;
+	s->tx->asked = true;
 	if (channel_send(lookup, MSG_rcpt_check, &m) == 0)
 		return 0;
 	ask_end(service_asks(service), s->question);
@@ -147,7 +212,8 @@ cmd_rcpt(struct session *s, const struct command *c)
 		reply_parse(s, r, VERB_RCPT);
 		return;
 	}
-	if (t->pending.notify != 0 || t->pending.orcpt[0] != '\0') {
+	if ((t->pending.notify != 0 || t->pending.orcpt[0] != '\0') &&
+	    (!s->extended || s->policy->no_dsn)) {
 		session_reply(s, REPLY_UNSUPPORTED_PARAM);
 		return;
 	}
@@ -155,11 +221,44 @@ cmd_rcpt(struct session *s, const struct command *c)
 		session_reply(s, REPLY_TOO_MANY_RCPTS); /* RFC 5321 4.5.3.1.10 */
 		return;
 	}
-	if (ask_lookup(s, rcpt) == -1) {
-		session_reply(s, REPLY_LOOKUP_DOWN);
+	gate_ask(s, CONF_PHASE_RCPT_TO);
+}
+
+void
+mail_rcpt_refused(struct session *s)
+{
+	s->tx->nrefused++;
+	s->program->rejected_recipients++;
+}
+
+static int
+rewrite_rcpt(struct transaction *t, const char *value, char *rcpt, size_t size)
+{
+	unsigned flags = ADDRESS_BARE_POSTMASTER_OK | (t->mail.smtputf8 ? ADDRESS_UTF8_OK : 0U);
+
+	if (value[0] != '\0' && address_parse(value, flags, &t->pending.to) != ADDRESS_OK)
+		return -1;
+	return address_format(&t->pending.to, rcpt, size);
+}
+
+void
+mail_rcpt_passed(struct session *s, const char *value)
+{
+	char rcpt[IPC_ADDRESS_MAX + 1];
+	enum state back = s->tx->nrcpts > 0 ? STATE_RCPT : STATE_MAIL;
+	enum reply refusal = REPLY_NONE;
+
+	if (rewrite_rcpt(s->tx, value, rcpt, sizeof(rcpt)) == -1)
+		refusal = REPLY_FILTERS_DOWN;
+	else if (ask_lookup(s, rcpt) == -1)
+		refusal = REPLY_LOOKUP_DOWN;
+	if (refusal == REPLY_NONE) {
+		session_enter(s, STATE_ASKING);
 		return;
 	}
-	session_enter(s, STATE_ASKING);
+	if (s->state == STATE_FILTERING)
+		session_enter(s, back);
+	session_reply(s, refusal);
 }
 
 static int
@@ -220,6 +319,11 @@ mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m)
 	struct transaction *t = s->tx;
 
 	s->question = 0;
+	if (m->code == 421) { /* this client is to leave */
+		count_refused(s, m);
+		session_quit_text(s, m->code, m->status, m->text);
+		return;
+	}
 	if (m->code == 250 && rcpt_add(t, m->action) == -1) {
 		session_enter(s, t->nrcpts > 0 ? STATE_RCPT : STATE_MAIL);
 		session_reply(s, REPLY_NO_MEMORY);
@@ -227,7 +331,7 @@ mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m)
 		if (m->code != 250)
 			count_refused(s, m);
 		else if (t->begun == BEGUN_NOT)
-			data_announce(s);
+			announce(s);
 		session_enter(s, t->nrcpts > 0 ? STATE_RCPT : STATE_MAIL);
 		session_reply_text(s, m->code, m->status, m->text);
 	}

@@ -7,8 +7,6 @@
 #include "lib/base/str.h"
 #include "session/session.h"
 
-#define CLIENTS_MAX 131072 /* addresses that connections are counted for */
-
 static void
 configure(void *ctx, const struct conf *conf)
 {
@@ -30,7 +28,7 @@ prepare(void *ctx)
 	struct program *p = ctx;
 	struct rlimit rl;
 
-	if ((p->clients = map_create(CLIENTS_MAX)) == NULL || getrlimit(RLIMIT_NOFILE, &rl) == -1)
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
 		return -1;
 	p->descriptors = rl.rlim_max;
 	return 0;
@@ -50,11 +48,18 @@ on_pressure(void *ctx, struct channel *ch, bool high)
 		return;
 	for (s = TAILQ_FIRST(&p->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if (s->state == STATE_DATA) {
+		if (s->state & (unsigned int)(STATE_DATA | STATE_CHUNK)) {
 			io_pause_input(s->io, false);
 			session_continue(s);
 		}
 	}
+}
+
+static void
+on_link(void *ctx, struct channel *ch)
+{
+	if (channel_peer(ch) == ROLE_LOOKUP)
+		door_announce_again(ctx);
 }
 
 static void
@@ -102,6 +107,7 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	row(arg, "open", p->nsessions);
 	row(arg, "connections", p->connections);
 	row(arg, "turned-away", p->refused);
+	row(arg, "did-not-wait", p->early);
 	row(arg, "messages-accepted", p->accepted);
 	row(arg, "recipients-refused", p->rejected_recipients);
 	row(arg, "body-bytes", p->bytes);
@@ -114,6 +120,7 @@ main(void)
 	    .handlers = session_handlers,
 	    .configure = configure,
 	    .prepare = prepare,
+	    .on_link = on_link,
 	    .on_unlink = on_unlink,
 	    .on_pressure = on_pressure,
 	    .gather = 1,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/ipc/messages.h"
 #include "lib/mail/address.h"
 
 /* What a command line can begin with.  Any HTTP method is VERB_HTTP. */
@@ -87,13 +88,23 @@ struct mail_args {
 	char envid[PARSE_ENVID_MAX + 1]; /* decoded, printable; "" if not given */
 	bool has_auth;
 	char auth[ADDRESS_MAX + 1]; /* decoded; "<>" or an address (RFC 4954 5) */
+	bool requiretls;	    /* RFC 8689 3 */
+	bool has_priority;
+	int priority; /* -9 to 9 (RFC 6710 3) */
+	bool has_hold;
+	int64_t hold_for_s;   /* HOLDFOR; 0 when HOLDUNTIL was given (RFC 4865 3) */
+	int64_t hold_until_s; /* HOLDUNTIL as seconds since 1970; 0 when HOLDFOR was given */
+	bool has_by;
+	int64_t by_s;  /* from now, may be negative or 0 with 'N' (RFC 2852 4) */
+	char by_mode;  /* 'R' or 'N' */
+	bool by_trace; /* 'T' */
 };
 
 enum notify {
-	NOTIFY_NEVER = 1 << 0,
-	NOTIFY_SUCCESS = 1 << 1,
-	NOTIFY_FAILURE = 1 << 2,
-	NOTIFY_DELAY = 1 << 3,
+	NOTIFY_NEVER = IPC_NOTIFY_NEVER,
+	NOTIFY_SUCCESS = IPC_NOTIFY_SUCCESS,
+	NOTIFY_FAILURE = IPC_NOTIFY_FAILURE,
+	NOTIFY_DELAY = IPC_NOTIFY_DELAY,
 };
 
 struct rcpt_args {
@@ -109,6 +120,18 @@ enum parse_result parse_rcpt(const char *arg, bool smtputf8, struct rcpt_args *o
 /* The name after HELO, EHLO or LHLO: one word that address_helo_valid() likes. */
 enum parse_result
 parse_hello(const struct command *c, char dst[ADDRESS_DOMAIN_MAX + 1]) WARN_UNUSED;
+/*
+ * XCLIENT, as the field's servers speak it.  An attribute that was not given is
+ * NULL; one that is [UNAVAILABLE] or [TEMPUNAVAIL] is "".  Decoded from xtext,
+ * free of control octets, and of its kind: ADDR an IPv4 address or "IPV6:" one
+ * (given back without that prefix), PORT decimal, NAME and HELO host names (or
+ * literals), PROTO SMTP or ESMTP, LOGIN any word.
+ */
+struct xclient_args {
+	char text[1024]; /* that the others point into */
+	const char *addr, *port, *name, *helo, *proto, *login, *destaddr, *destport;
+};
+enum parse_result parse_xclient(const char *arg, struct xclient_args *out) WARN_UNUSED;
 /* "BDAT size [LAST]" (RFC 3030 2).  Not PARSE_OK: how much follows can't be known. */
 enum parse_result parse_bdat(const struct command *c, uint64_t *size, bool *last) WARN_UNUSED;
 

@@ -10,6 +10,7 @@
 #include "session/session.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,62 +45,16 @@ session_enter(struct session *s, enum state to)
 	s->state = to;
 }
 
-/* -- replies -- */
-
-void
-session_say(struct session *s, const char *line)
-{
-	bool failed;
-
-	/* One segment a reply: two would wait for each other (Nagle and delayed ACK). */
-	io_cork(s->io);
-	failed = io_write_str(s->io, line) == -1 || io_write_str(s->io, "\r\n") == -1;
-	io_uncork(s->io);
-	/* A reply that is lost would make the next one an answer to the wrong command. */
-	if (failed)
-		session_bury(s);
-}
-
-void
-session_reply_text(struct session *s, int code, const char *status, const char *text)
-{
-	char line[512];
-
-	(void)snprintf(
-	    line, sizeof(line), "%d %s%s%s", code, status, status[0] == '\0' ? "" : " ", text);
-	if (code >= 400 && code != 421)
-		s->errors++;
-	session_say(s, line);
-}
-
-void
-session_reply(struct session *s, enum reply r)
-{
-	const struct reply_row *row = reply_row(r);
-
-	session_reply_text(s, row->code, row->status, row->text);
-}
-
 /* What others were asked on behalf of this session is no longer wanted. */
-static void
-take_back(struct session *s)
+void
+session_take_back(struct session *s)
 {
 	ask_end(service_asks(s->program->service), s->question);
 	s->question = 0;
+	if (s->timer != NULL)
+		event_free(s->timer);
+	s->timer = NULL;
 	transaction_free(s);
-}
-
-void
-session_quit(struct session *s, enum reply r)
-{
-	if (s->state == STATE_CLOSING)
-		return;
-	take_back(s);
-	session_reply(s, r);
-	session_enter(s, STATE_CLOSING);
-	io_set_timeout(s->io, GOODBYE_TIMEOUT_MS);
-	if (io_unsent(s->io) == 0)
-		session_bury(s);
 }
 
 /* -- life -- */
@@ -114,19 +69,25 @@ is_local(const struct addr *peer, int fd)
 	return getsockname(fd, (struct sockaddr *)&own.ss, &own.len) == 0 && addr_equal(peer, &own);
 }
 
-static void
-greet(struct session *s)
+bool
+session_is_local(const struct session *s)
 {
-	const char *name = s->policy->hostname;
-	char line[512];
+	return s->local;
+}
 
-	if (s->policy->smtps) {
-		session_quit(s, REPLY_NO_TLS_HERE);
-		return;
-	}
-	(void)snprintf(line, sizeof(line), "220 %s ESMTP Postern",
-	    name[0] != '\0' ? name : program_hostname(s->program));
-	session_say(s, line);
+const char *
+session_hostname(const struct session *s)
+{
+	return s->policy->hostname[0] != '\0' ? s->policy->hostname : program_hostname(s->program);
+}
+
+/* In LMTP each recipient of a message has an answer of its own. */
+static size_t
+output_max(const struct session *s)
+{
+	uint64_t answers = s->policy->lmtp ? s->program->conf->values.smtp_max_recipients : 0;
+
+	return OUTPUT_MAX + (size_t)answers * 128;
 }
 
 void
@@ -135,7 +96,6 @@ session_create(struct program *p, struct policy *policy, int fd, const struct ad
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL || (s->io = io_create(service_base(p->service), fd, &callbacks, s)) == NULL) {
-		listener_client_left(p, peer);
 		free(s);
 		(void)close(fd);
 		return;
@@ -144,12 +104,13 @@ session_create(struct program *p, struct policy *policy, int fd, const struct ad
 	s->policy = policy_hold(policy);
 	s->peer = *peer;
 	s->local = is_local(peer, fd);
-	s->state = STATE_NEW;
+	s->state = STATE_ENTERING;
 	TAILQ_INSERT_TAIL(&p->sessions, s, entry);
 	p->nsessions++;
-	io_set_limits(s->io, INPUT_MAX, OUTPUT_MAX);
+	s->heard_ms = service_now_ms(p->service);
+	io_set_limits(s->io, INPUT_MAX, output_max(s));
 	io_set_timeout(s->io, p->conf->values.smtp_timeout_s * 1000);
-	greet(s);
+	door_open(s);
 }
 
 void
@@ -160,12 +121,12 @@ session_bury(struct session *s)
 	if (s->buried)
 		return;
 	s->buried = true;
-	take_back(s);
+	session_take_back(s);
+	door_leave(s);
 	session_enter(s, STATE_CLOSING);
 	io_pause_input(s->io, true);
 	TAILQ_REMOVE(&p->sessions, s, entry);
 	TAILQ_INSERT_TAIL(&p->buried, s, entry);
-	listener_client_left(p, &s->peer);
 	p->nsessions--;
 }
 
@@ -179,6 +140,9 @@ sessions_reap(struct program *p)
 		io_free(s->io);
 		policy_release(s->policy);
 		free(s->helo);
+		free(s->auth);
+		free(s->name);
+		free(s->held);
 		free(s);
 	}
 }
@@ -217,24 +181,27 @@ one_line(struct session *s, const char *line, size_t len)
 	memcpy(copy, line, len);
 	copy[len] = '\0';
 	io_line_done(s->io);
+	s->heard_ms = service_now_ms(s->program->service);
 	command_run(s, copy, len);
-	if (s->errors > 20 && s->state != STATE_CLOSING)
-		session_quit(s, REPLY_TOO_MANY_ERRORS);
 }
 
-/* One step of input; false when there is nothing more to do now. */
 static bool
-input_step(struct session *s)
+has_erred_enough(const struct session *s)
+{
+	return s->errors > s->program->conf->values.smtp_max_errors &&
+	       (s->state & (unsigned int)STATE_ANY_COMMAND) != 0;
+}
+
+static bool
+command_step(struct session *s)
 {
 	const char *line;
 	size_t len;
 	int rc;
 
-	if (s->state & (unsigned int)STATE_WAITING)
+	if (has_erred_enough(s)) {
+		session_quit(s, REPLY_TOO_MANY_ERRORS);
 		return false;
-	if (s->state == STATE_DATA) {
-		data_input(s);
-		return s->state != STATE_DATA && io_input(s->io)->len > 0;
 	}
 	/* Who does not read replies gets no more commands done. */
 	if (io_unsent(s->io) > OUTPUT_HIGH)
@@ -250,6 +217,36 @@ input_step(struct session *s)
 	return true;
 }
 
+/* One step of input; false when there is nothing more to do now. */
+static bool
+input_step(struct session *s)
+{
+	enum state state = s->state;
+
+	if (state & (unsigned int)STATE_WAITING)
+		return false;
+	if (state & (unsigned int)STATE_ANY_COMMAND)
+		return command_step(s);
+	if (state == STATE_PROXY)
+		door_proxy_input(s);
+	else if (state == STATE_SWALLOW)
+		data_swallow_input(s);
+	else
+		stream_input(s);
+	return s->state != state && io_input(s->io)->len > 0;
+}
+
+/* A command that never ends is silence by another name. */
+static bool
+trickles(const struct session *s)
+{
+	int64_t timeout_ms = s->program->conf->values.smtp_timeout_s * 1000;
+
+	return (s->state & (unsigned int)STATE_ANY_COMMAND) != 0 && io_input(s->io)->len > 0 &&
+	       io_unsent(s->io) == 0 &&
+	       service_now_ms(s->program->service) - s->heard_ms > timeout_ms;
+}
+
 /* The client closed its side and all that it said was answered: that is goodbye. */
 static void
 end_if_silent(struct session *s)
@@ -258,7 +255,7 @@ end_if_silent(struct session *s)
 		return;
 	if (io_unsent(s->io) > OUTPUT_HIGH)
 		return; /* there is more to do once it has read */
-	take_back(s);
+	session_take_back(s);
 	session_enter(s, STATE_CLOSING);
 	io_set_timeout(s->io, GOODBYE_TIMEOUT_MS);
 	if (io_unsent(s->io) == 0)
@@ -274,6 +271,10 @@ on_input(void *arg, struct io *io)
 	io_cork(io);
 	while (io_input(io)->len > 0 && input_step(s))
 		continue;
+	if (has_erred_enough(s))
+		session_quit(s, REPLY_TOO_MANY_ERRORS);
+	else if (trickles(s))
+		session_quit(s, REPLY_TIMEOUT);
 	io_uncork(io);
 	end_if_silent(s);
 	if (s->state == STATE_CLOSING)
@@ -283,6 +284,10 @@ on_input(void *arg, struct io *io)
 void
 session_continue(struct session *s)
 {
+	s->heard_ms = service_now_ms(s->program->service);
+	if (service_is_draining(s->program->service) &&
+	    (s->state & (unsigned int)STATE_ANY_COMMAND) != 0)
+		session_quit(s, REPLY_CLOSING);
 	io_continue(s->io);
 	end_if_silent(s);
 }
@@ -314,7 +319,7 @@ on_timeout(void *arg, struct io *io)
 	const struct session *s = arg;
 
 	(void)io;
-	return (s->state & (unsigned int)(STATE_ASKING | STATE_BEGINNING | STATE_COMMITTING)) != 0;
+	return s->state != STATE_CLOSING && (s->state & (unsigned int)STATE_WAITING) != 0;
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,6 +130,22 @@ check_parent_of(struct checking *k, const char *what, const char *path)
 }
 
 static void
+check_listeners(struct checking *k)
+{
+	const struct conf *c = k->d->conf;
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+
+		if (l->unix_path)
+			check_parent_of(k, "socket", l->host);
+		if (l->group != NULL && getgrnam(l->group) == NULL)
+			problem(k, "group", l->group, "no such group");
+	}
+}
+
+static void
 print_effective(struct smtpd *d)
 {
 	struct buf text;
@@ -148,6 +165,7 @@ check_all(struct smtpd *d)
 	check_programs(&k);
 	check_accounts(&k);
 	check_actions(&k);
+	check_listeners(&k);
 	check_parent_of(&k, "spool directory", d->conf->values.spool);
 	check_parent_of(&k, "admin socket", d->conf->values.socket);
 	if (d->verbose)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Ports and the admin socket: bound here, with root's right to low ports, and
- * handed to the processes that accept on them.
+ * Ports, Unix sockets and the admin socket: bound here, with root's right to
+ * low ports, and handed to the processes that accept on them.
  *
- * A reload keeps every port that is still wanted open without a gap.
+ * A reload keeps all that is still wanted open without a gap.  Invariant: in
+ * the way of a Unix socket nothing is removed but a socket that nobody listens
+ * on, and no symbolic link is followed.
  */
 #include "smtpd/smtpd.h"
 
@@ -129,6 +131,12 @@ may_wait(const struct smtpd *d)
 	return time_mono_ms() - d->started_ms < PREDECESSOR_MS && nanosleep(&pause, NULL) == 0;
 }
 
+static bool
+is_path(const struct listening *l)
+{
+	return l->host[0] == '/';
+}
+
 static struct listening *
 find_open(struct smtpd *d, const char *host, uint16_t port)
 {
@@ -160,11 +168,28 @@ static void
 log_listening(const struct listening *l)
 {
 	struct addr a = {.len = sizeof(a.ss)};
+	struct logline line;
 
-	if (getsockname(l->fd, (struct sockaddr *)&a.ss, &a.len) == -1)
-		return;
-	log_info(
-	    "event=listening address=%s port=%u listener=%u", l->host, addr_port(&a), l->index);
+	logline_start(&line, LOG_LEVEL_INFO, "listening");
+	if (is_path(l)) {
+		logline_str(&line, "path", l->host);
+	} else if (getsockname(l->fd, (struct sockaddr *)&a.ss, &a.len) == 0) {
+		logline_str(&line, "address", l->host);
+		logline_u64(&line, "port", addr_port(&a));
+	}
+	logline_u64(&line, "listener", l->index);
+	logline_end(&line);
+}
+
+/* Takes the descriptor; there is room, which was asked for before it was opened. */
+static struct listening *
+add_open(struct smtpd *d, int fd, const char *host, uint32_t index)
+{
+	struct listening *l = &d->listening[d->nlistening++];
+
+	*l = (struct listening){.fd = fd, .index = index};
+	str_cut(l->host, sizeof(l->host), host);
+	return l;
 }
 
 static int
@@ -181,9 +206,8 @@ want_port(struct smtpd *d, const struct addr *a, uint32_t index)
 			    addr_port(a), strerror(errno));
 			return -1;
 		}
-		l = &d->listening[d->nlistening++];
-		*l = (struct listening){.port = addr_port(a), .fd = fd, .index = index};
-		str_cut(l->host, sizeof(l->host), host);
+		l = add_open(d, fd, host, index);
+		l->port = addr_port(a);
 		log_listening(l);
 	}
 	l->index = index;
@@ -191,124 +215,233 @@ want_port(struct smtpd *d, const struct addr *a, uint32_t index)
 	return 0;
 }
 
+/* -- Unix sockets -- */
+
+/* Does nobody listen there, for certain?  Whoever can't be asked may. */
+static bool
+is_dead(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool dead = fd != -1 && connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1 &&
+		    errno == ECONNREFUSED;
+
+	if (fd != -1)
+		(void)close(fd);
+	return dead;
+}
+
+/* A dead server's socket may go; whatever else bears the name stays. */
+static int
+remove_stale(const struct sockaddr_un *sun)
+{
+	struct stat st;
+
+	if (lstat(sun->sun_path, &st) == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = ENOTSOCK;
+		return -1;
+	}
+	if (!is_dead(sun)) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return unlink(sun->sun_path);
+}
+
+/* Nobody can connect before listen(), so that the group is never another than it should be. */
+static int
+bind_unix(int fd, const struct sockaddr_un *sun, mode_t mode, gid_t gid)
+{
+	mode_t old = umask(0777 & ~mode);
+	int rc = bind(fd, (const struct sockaddr *)sun, sizeof(*sun));
+
+	(void)umask(old);
+	if (rc == -1)
+		return -1;
+	if (lchown(sun->sun_path, (uid_t)-1, gid) == -1 || listen(fd, BACKLOG) == -1) {
+		(void)unlink(sun->sun_path);
+		return -1;
+	}
+	return 0;
+}
+
+/* gid -1: our own. */
+static int
+open_unix(const struct smtpd *d, const char *path, mode_t mode, gid_t gid)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd, error;
+
+	if (str_copy(sun.sun_path, sizeof(sun.sun_path), path) == -1)
+		return -1;
+	while (remove_stale(&sun) == -1)
+		if (errno != EADDRINUSE || !may_wait(d))
+			return -1;
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
+		return -1;
+	if (bind_unix(fd, &sun, mode, gid) == -1) {
+		error = errno;
+		(void)close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+/* 0600, or 0660 and the group's. */
+static int
+open_path(const struct smtpd *d, const struct conf_listener *conf)
+{
+	const struct group *gr;
+
+	if (d->nlistening == LISTENING_MAX) {
+		errno = ENFILE;
+		return -1;
+	}
+	if (conf->group == NULL)
+		return open_unix(d, conf->host, 0600, (gid_t)-1);
+	errno = 0;
+	if ((gr = getgrnam(conf->group)) == NULL) {
+		errno = errno == 0 ? EINVAL : errno;
+		return -1;
+	}
+	return open_unix(d, conf->host, 0660, gr->gr_gid);
+}
+
+static void
+remember_path(struct listening *l)
+{
+	struct stat st;
+
+	if (lstat(l->host, &st) == -1)
+		return;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+}
+
+/* The name goes with the socket, unless it is another's by now. */
+static void
+remove_path(struct listening *l)
+{
+	struct stat st;
+
+	if (is_path(l) && lstat(l->host, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		(void)unlink(l->host);
+	l->host[0] = '\0';
+}
+
+static int
+want_path(struct smtpd *d, const struct conf_listener *conf, uint32_t index)
+{
+	const char *group = conf->group == NULL ? "" : conf->group;
+	struct listening *l = find_open(d, conf->host, 0);
+	struct logline line;
+	int fd;
+
+	if (l != NULL && strcmp(l->group, group) != 0) {
+		remove_path(l);
+		l = NULL;
+	}
+	if (l == NULL) {
+		if ((fd = open_path(d, conf)) == -1) {
+			logline_start(&line, LOG_LEVEL_WARN, "listen-failed");
+			logline_str(&line, "path", conf->host);
+			logline_str(&line, "error", strerror(errno));
+			logline_end(&line);
+			return -1;
+		}
+		l = add_open(d, fd, conf->host, index);
+		str_cut(l->group, sizeof(l->group), group);
+		remember_path(l);
+		log_listening(l);
+	}
+	l->index = index;
+	l->wanted = true;
+	return 0;
+}
+
+/* -- all of them -- */
+
 static void
 close_unwanted(struct smtpd *d)
 {
 	size_t i, kept = 0;
 
 	for (i = 0; i < d->nlistening; i++)
-		if (d->listening[i].wanted)
+		if (d->listening[i].wanted) {
 			d->listening[kept++] = d->listening[i];
-		else
+		} else {
+			remove_path(&d->listening[i]);
 			(void)close(d->listening[i].fd);
+		}
 	d->nlistening = kept;
+}
+
+static int
+want_listener(struct smtpd *d, const struct conf_listener *conf, uint32_t index)
+{
+	struct hosts hosts;
+	int failed = 0;
+	size_t i;
+
+	if (conf->unix_path)
+		return want_path(d, conf, index);
+	hosts_find(&hosts, conf);
+	if (hosts.n == 0 && strcmp(conf->host, "socket") != 0) {
+		log_warn("event=listen-failed host=%s error=\"no such address, interface "
+			 "or name\"",
+		    conf->host);
+		failed = -1;
+	}
+	for (i = 0; i < hosts.n; i++)
+		if (want_port(d, &hosts.list[i], index) == -1)
+			failed = -1;
+	return failed;
 }
 
 int
 listen_open(struct smtpd *d)
 {
-	struct hosts hosts;
 	int failed = 0;
-	size_t i, j;
+	size_t i;
 
 	if (d->listening == NULL &&
 	    (d->listening = calloc(LISTENING_MAX, sizeof(*d->listening))) == NULL)
 		return -1;
 	for (i = 0; i < d->nlistening; i++)
 		d->listening[i].wanted = false;
-	for (i = 0; i < d->conf->nlisteners; i++) {
-		hosts_find(&hosts, &d->conf->listeners[i]);
-		if (hosts.n == 0 && strcmp(d->conf->listeners[i].host, "socket") != 0) {
-			log_warn("event=listen-failed host=%s error=\"no such address, interface "
-				 "or name\"",
-			    d->conf->listeners[i].host);
+	for (i = 0; i < d->conf->nlisteners; i++)
+		if (want_listener(d, &d->conf->listeners[i], (uint32_t)i) == -1)
 			failed = -1;
-		}
-		for (j = 0; j < hosts.n; j++)
-			if (want_port(d, &hosts.list[j], (uint32_t)i) == -1)
-				failed = -1;
-	}
 	close_unwanted(d);
 	return failed;
 }
 
 /* -- the admin socket: 0660, the server's own and the control group's -- */
 
-static int
-give_to_group(const struct smtpd *d, const char *path)
+static gid_t
+admin_group(const struct smtpd *d)
 {
 	const char *name = d->conf->values.admin_group;
-	struct group *gr;
+	const struct group *gr;
 
 	if (!d->privileged || name == NULL)
-		return 0;
-	if ((gr = getgrnam(name)) == NULL) {
-		log_warn("event=no-such-group group=%s use=\"smtpctl works for root alone\"", name);
-		return 0;
-	}
-	return lchown(path, 0, gr->gr_gid);
-}
-
-static bool
-is_answered(const struct sockaddr_un *sun)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool answered = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ||
-			errno == EAGAIN;
-
-	(void)close(fd);
-	return answered;
-}
-
-/* A dead server's socket may go; whatever else bears the name stays. */
-static int
-remove_stale(const char *path)
-{
-	struct stat st;
-
-	if (lstat(path, &st) == -1)
-		return errno == ENOENT ? 0 : -1;
-	if (!S_ISSOCK(st.st_mode)) {
-		errno = ENOTSOCK;
-		return -1;
-	}
-	return unlink(path);
+		return (gid_t)-1;
+	if ((gr = getgrnam(name)) != NULL)
+		return gr->gr_gid;
+	log_warn("event=no-such-group group=%s use=\"smtpctl works for root alone\"", name);
+	return (gid_t)-1;
 }
 
 int
 listen_open_admin(struct smtpd *d)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	mode_t old;
-	int fd = -1;
+	const char *path = d->conf->values.socket;
 
-	if (str_copy(sun.sun_path, sizeof(sun.sun_path), d->conf->values.socket) == -1)
-		goto fail;
-	/* A living server answers: don't take its socket away. */
-	while (is_answered(&sun))
-		if (!may_wait(d)) {
-			errno = EADDRINUSE;
-			goto fail;
-		}
-	if (remove_stale(sun.sun_path) == -1)
-		goto fail;
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
-		goto fail;
-	old = umask(0117);
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		(void)umask(old);
-		goto fail;
-	}
-	(void)umask(old);
-	if (give_to_group(d, sun.sun_path) == -1 || listen(fd, BACKLOG) == -1)
-		goto fail;
-	d->admin_fd = fd;
-	return 0;
-fail:
-	if (fd != -1)
-		(void)close(fd);
-	log_warn("event=admin-socket-failed path=\"%s\" error=\"%s\"", d->conf->values.socket,
-	    strerror(errno));
+	if ((d->admin_fd = open_unix(d, path, 0660, admin_group(d))) != -1)
+		return 0;
+	log_warn("event=admin-socket-failed path=\"%s\" error=\"%s\"", path, strerror(errno));
 	return -1;
 }
 
@@ -345,6 +478,6 @@ listen_close(struct smtpd *d)
 	size_t i;
 
 	for (i = 0; i < d->nlistening; i++)
-		(void)close(d->listening[i].fd);
-	d->nlistening = 0;
+		d->listening[i].wanted = false;
+	close_unwanted(d);
 }

@@ -55,9 +55,12 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	char user[IPC_WORD_MAX + 1]; /* agents: for whom */
 };
 
-struct listening { /* an open port; owned by the array in struct smtpd */
-	char host[256];
+struct listening {	/* an open port or Unix socket; owned by the array in struct smtpd */
+	char host[256]; /* or the path, which begins with '/' */
 	uint16_t port;
+	char group[64]; /* that may open the Unix socket; "": none */
+	dev_t dev;	/* of the path, to know it again */
+	ino_t ino;
 	int fd;
 	uint32_t index; /* of the listener in smtpd.conf */
 	bool wanted;

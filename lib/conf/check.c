@@ -13,12 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "lib/base/bug.h"
 #include "lib/base/str.h"
 #include "lib/conf/conf.h"
 
-#define HOSTNAME_MAX 255
+#define HOSTNAME_MAX   255
+#define LOCAL_PART_MAX 64 /* RFC 5321 section 4.5.3.1.1 */
 
 static bool
 all_of(const char *s, size_t min, size_t max, const char *punct)
@@ -77,6 +79,36 @@ bool
 check_name(const char *s)
 {
 	return is_printable(s, CONF_NAME_MAX) && strpbrk(s, " <>\"'\\") == NULL;
+}
+
+/* RFC 5321 section 4.1.2 Mailbox with a Dot-string. */
+bool
+check_address(const char *s)
+{
+	char local[LOCAL_PART_MAX + 1];
+	const char *at = strchr(s, '@');
+
+	return at != NULL && str_format(local, sizeof(local), "%.*s", (int)(at - s), s) == 0 &&
+	       all_of(local, 1, LOCAL_PART_MAX, ".!#$%&'*+-/=?^_`{|}~") && *local != '.' &&
+	       at[-1] != '.' && strstr(local, "..") == NULL && check_hostname(at + 1);
+}
+
+bool
+check_reply_text(const char *s)
+{
+	size_t i;
+
+	for (i = 0; s[i] != '\0'; i++) {
+		if ((unsigned char)s[i] > '~')
+			return false;
+	}
+	return is_printable(s, CONF_REPLY_MAX);
+}
+
+bool
+check_socket_path(const char *s)
+{
+	return check_path(s) && strlen(s) < sizeof(((struct sockaddr_un *)NULL)->sun_path);
 }
 
 static bool

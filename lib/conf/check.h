@@ -5,11 +5,14 @@
 #include <stdbool.h>
 
 /* Whether a text is one of the things that smtpd.conf takes. */
-bool check_hostname(const char *s); /* RFC 5321 section 4.1.2 Domain or address literal */
-bool check_path(const char *s);	    /* absolute, and no longer than a path may be */
-bool check_account(const char *s);  /* a user's or group's name */
-bool check_name(const char *s);	    /* a table, action or pki name */
-bool check_servers(const char *s);  /* "192.0.2.1@5353,2001:db8::1" */
+bool check_hostname(const char *s);    /* RFC 5321 section 4.1.2 Domain or address literal */
+bool check_path(const char *s);	       /* absolute, and no longer than a path may be */
+bool check_account(const char *s);     /* a user's or group's name */
+bool check_name(const char *s);	       /* a table, action, filter or pki name */
+bool check_address(const char *s);     /* user@domain, without quotes and brackets */
+bool check_reply_text(const char *s);  /* printable ASCII, no longer than a filter's reply may be */
+bool check_socket_path(const char *s); /* a path that a Unix socket can have */
+bool check_servers(const char *s);     /* "192.0.2.1@5353,2001:db8::1" */
 /* smtp://, smtp+tls://, smtp+notls://, smtps:// or lmtp://, or no scheme; [label@]host[:port] */
 bool check_relay_url(const char *s);
 

@@ -37,6 +37,24 @@ listener_clear(struct conf_listener *l)
 	free(l->hostname);
 	free(l->senders);
 	free(l->filter);
+	free(l->proxy);
+	free(l->xclient);
+	free(l->group);
+}
+
+static void
+filter_clear(struct conf_filter *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->nmembers; i++)
+		free(f->members[i]);
+	for (i = 0; i < f->ntests; i++)
+		free(f->tests[i].table);
+	free(f->members);
+	free(f->tests);
+	free(f->name);
+	free(f->text);
 }
 
 static void
@@ -79,6 +97,8 @@ conf_free(struct conf *c)
 		free(c->pkis[i].cert);
 		free(c->pkis[i].key);
 	}
+	for (i = 0; i < c->nfilters; i++)
+		filter_clear(&c->filters[i]);
 	for (i = 0; i < c->nactions; i++)
 		action_clear(&c->actions[i]);
 	for (i = 0; i < c->nrules; i++)
@@ -86,6 +106,7 @@ conf_free(struct conf *c)
 	free(c->listeners);
 	free(c->tables);
 	free(c->pkis);
+	free(c->filters);
 	free(c->actions);
 	free(c->rules);
 	free(c);
@@ -131,4 +152,48 @@ conf_pki_find(const struct conf *c, const char *name)
 			return &c->pkis[i];
 	}
 	return NULL;
+}
+
+const struct conf_filter *
+conf_filter_find(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->nfilters; i++) {
+		if (is_named(c->filters[i].name, name))
+			return &c->filters[i];
+	}
+	return NULL;
+}
+
+bool
+conf_filter_acts(const struct conf *c, const struct conf_filter *f, enum conf_phase phase)
+{
+	size_t i;
+
+	if (!f->chain)
+		return f->phase == phase;
+	for (i = 0; i < f->nmembers; i++) {
+		const struct conf_filter *member = conf_filter_find(c, f->members[i]);
+
+		if (member != NULL && !member->chain && member->phase == phase)
+			return true;
+	}
+	return false;
+}
+
+const char *
+conf_phase_name(enum conf_phase phase)
+{
+	static const char *const names[] = {
+	    [CONF_PHASE_CONNECT] = "connect",
+	    [CONF_PHASE_HELO] = "helo",
+	    [CONF_PHASE_EHLO] = "ehlo",
+	    [CONF_PHASE_MAIL_FROM] = "mail-from",
+	    [CONF_PHASE_RCPT_TO] = "rcpt-to",
+	    [CONF_PHASE_DATA] = "data",
+	    [CONF_PHASE_COMMIT] = "commit",
+	};
+
+	return names[phase];
 }

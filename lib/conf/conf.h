@@ -24,6 +24,7 @@
  */
 #define CONF_NAME_MAX	64	   /* octets of a table, pki, action or filter name */
 #define CONF_STRING_MAX 1024	   /* octets of any string */
+#define CONF_REPLY_MAX	256	   /* octets of a filter's reply, code and status not counted */
 #define CONF_ERRORS_MAX 50	   /* errors kept from one run */
 #define CONF_TEXT_MAX	(4U << 20) /* octets of all files of one configuration together */
 
@@ -55,15 +56,74 @@ struct conf_pki {
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_REQUIRE, CONF_TLS_SMTPS };
 
 struct conf_listener {
-	bool socket;   /* "listen on socket": no address, host is that word */
-	char *host;    /* "127.0.0.1", "::1", an interface name, or a host name from /etc/hosts */
-	uint16_t port; /* 0: the kernel chooses (tests) */
-	int family;    /* AF_UNSPEC, AF_INET, AF_INET6 */
+	bool socket;	/* "listen on socket": no address, host is that word */
+	bool unix_path; /* host is the path of a Unix socket */
+	char *host;	/* "127.0.0.1", "::1", an interface name, or a host name from /etc/hosts */
+	uint16_t port;	/* 0: the kernel chooses (tests) */
+	int family;	/* AF_UNSPEC, AF_INET, AF_INET6 */
 	enum conf_tls tls;
-	bool submission; /* RFC 6409 semantics; implied by auth on a port that is not 25 */
+	bool submission; /* RFC 6409 semantics; auth implies it on ports but 25; never on 25 */
+	bool lmtp;	 /* RFC 2033; never on 25 */
 	bool auth, auth_optional;
 	char *auth_table, *pki, *ca, *tag, *hostname, *senders, *filter;
-	bool senders_masquerade, mask_src, no_dsn, received_auth, proxy_v2;
+	bool senders_masquerade, mask_src, no_dsn, received_auth;
+	bool proxy_v2;	       /* every client sends a PROXY v2 header */
+	char *proxy, *xclient; /* tables: who sends a PROXY header, v1 or v2; who may say XCLIENT */
+	char *group;	       /* that may open a Unix socket; NULL: its owner alone */
+};
+
+/* -- filters -- */
+
+enum conf_phase {
+	CONF_PHASE_CONNECT,
+	CONF_PHASE_HELO,
+	CONF_PHASE_EHLO,
+	CONF_PHASE_MAIL_FROM,
+	CONF_PHASE_RCPT_TO,
+	CONF_PHASE_DATA,
+	CONF_PHASE_COMMIT,
+	CONF_PHASE__MAX
+};
+
+enum conf_filter_test_kind {
+	CONF_FILTER_FCRDNS,
+	CONF_FILTER_RDNS, /* table or NULL */
+	CONF_FILTER_SRC,
+	CONF_FILTER_HELO,
+	CONF_FILTER_AUTH, /* table or NULL */
+	CONF_FILTER_MAIL_FROM,
+	CONF_FILTER_RCPT_TO,
+	CONF_FILTER_TEST__MAX
+};
+
+struct conf_filter_test {
+	enum conf_filter_test_kind kind;
+	bool negated, regex;
+	char *table; /* NULL: none */
+};
+
+enum conf_decision {
+	CONF_DECISION_BYPASS,
+	CONF_DECISION_DISCONNECT, /* text: a reply, 4xx or 5xx */
+	CONF_DECISION_JUNK,
+	CONF_DECISION_REJECT,  /* text: a reply, 4xx or 5xx */
+	CONF_DECISION_REWRITE, /* text: in place of the argument of HELO, EHLO, MAIL, RCPT */
+	CONF_DECISION__MAX
+};
+
+struct conf_filter { /* a filter of one phase, or a chain of filters */
+	char *name;  /* those that "listen" lists in place are called "chain:N" */
+	bool chain;
+	char **members; /* of a chain: filters defined before it, each once and none a chain */
+	size_t nmembers;
+	enum conf_phase phase;
+	struct conf_filter_test *tests; /* all must hold */
+	size_t ntests;
+	enum conf_decision decision;
+	int code;	 /* of text, 0 without a reply */
+	char status[12]; /* enhanced code of text, made up where it has none; "" without a reply */
+	char *text;	 /* without code and status; NULL for bypass and junk */
+	unsigned int line;
 };
 
 enum conf_action_kind {
@@ -122,6 +182,8 @@ struct conf_rule {
 	unsigned int line; /* in its file; for explain.  A dump keeps it. */
 };
 
+enum conf_bare_lf { CONF_BARE_LF_REFUSE, CONF_BARE_LF_NORMALIZE };
+
 /* One member a plain setting; conf/settings.h lists them with default and range. */
 struct conf_values {
 	char *hostname;	      /* the server's own name; NULL: the machine's */
@@ -132,7 +194,15 @@ struct conf_values {
 	int64_t queue_ttl_s, bounce_warn_s, retry_min_s, retry_max_s;
 	uint64_t smtp_max_message_bytes, smtp_max_recipients, smtp_max_sessions,
 	    smtp_max_sessions_per_client, smtp_max_line_bytes, smtp_max_received;
-	int64_t smtp_timeout_s;
+	uint64_t smtp_max_mails; /* messages a session; 0: any number */
+	uint64_t smtp_max_errors;
+	int64_t smtp_timeout_s, smtp_error_delay_s, smtp_greet_delay_s, smtp_max_hold_s;
+	uint64_t smtp_bare_lf; /* enum conf_bare_lf */
+	/* of one client (a prefix of its address) within a period; 0: no limit */
+	int64_t smtp_rate_period_s;
+	uint64_t smtp_connection_rate, smtp_message_rate, smtp_recipient_rate, smtp_refused_rate;
+	uint64_t smtp_prefix4, smtp_prefix6; /* bits that make a client */
+	char *smtp_exempt;	    /* table of networks; NULL: local clients, from the rates */
 	uint64_t session_processes; /* 0: one per core */
 	uint64_t delivery_max_connections, delivery_max_per_destination;
 	int64_t delivery_timeout_s;
@@ -150,6 +220,8 @@ struct conf {
 	size_t nactions;
 	struct conf_rule *rules;
 	size_t nrules;
+	struct conf_filter *filters;
+	size_t nfilters;
 };
 
 /* A fault in the text: where, what, and what may have been meant. */
@@ -203,6 +275,11 @@ int conf_dump(const struct conf *c, unsigned int roles, struct buf *out) WARN_UN
 
 const struct conf_table *conf_table_find(const struct conf *c, const char *name);
 const struct conf_action *conf_action_find(const struct conf *c, const char *name);
+const struct conf_filter *conf_filter_find(const struct conf *c, const char *name);
+/* Whether the filter, or any member of the chain, acts at a phase. */
+bool conf_filter_acts(const struct conf *c, const struct conf_filter *f, enum conf_phase phase);
+/* "connect", "mail-from"... */
+const char *conf_phase_name(enum conf_phase phase);
 const struct conf_pki *conf_pki_find(const struct conf *c, const char *name);
 
 #endif

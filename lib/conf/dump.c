@@ -9,9 +9,11 @@
  */
 #include "lib/conf/dump.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/conf/conf.h"
+#include "lib/conf/filter.h"
 #include "lib/conf/match.h"
 #include "lib/conf/option.h"
 #include "lib/conf/settings.h"
@@ -24,6 +26,8 @@
 /* Lookup has to tell which addresses share a mailbox. */
 #define ROLES_TARGET (CONF_FOR_PARENT | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
 #define ROLES_RULE   (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
+/* A session has to know at which phases lookup is to be asked. */
+#define ROLES_FILTER (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_LOOKUP)
 
 int
 dump_string(const char *s, struct buf *out)
@@ -52,6 +56,14 @@ dump_table_name(const char *name, struct buf *out)
 }
 
 static int
+dump_value(const struct setting *s, const char *value, struct buf *out)
+{
+	if (s->type == SETTING_TABLE)
+		return dump_table_name(value, out);
+	return setting_is_string(s) ? dump_string(value, out) : buf_append_str(out, value);
+}
+
+static int
 dump_settings(const struct conf *c, unsigned int roles, struct buf *out)
 {
 	char text[SETTING_TEXT_MAX];
@@ -66,9 +78,7 @@ dump_settings(const struct conf *c, unsigned int roles, struct buf *out)
 		if (buf_printf(out, "%s%s%s ", s->group, *s->name == '\0' ? "" : " ", s->name) ==
 		    -1)
 			return -1;
-		if ((setting_is_string(s) ? dump_string(value, out) : buf_append_str(out, value)) ==
-			-1 ||
-		    buf_append_str(out, "\n") == -1)
+		if (dump_value(s, value, out) == -1 || buf_append_str(out, "\n") == -1)
 			return -1;
 	}
 	return 0;
@@ -111,6 +121,39 @@ rules_name(const struct conf *c, const char *table)
 	return false;
 }
 
+static bool
+filters_name(const struct conf *c, const char *table)
+{
+	size_t i, j;
+
+	for (i = 0; i < c->nfilters; i++) {
+		for (j = 0; j < c->filters[i].ntests; j++) {
+			const char *used = c->filters[i].tests[j].table;
+
+			if (used != NULL && strcmp(used, table) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+settings_name(const struct conf *c, unsigned int roles, const char *table)
+{
+	char text[SETTING_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < SETTING__MAX; i++) {
+		const struct setting *s = &conf_settings[i];
+		const char *used = setting_text(&c->values, s, text);
+
+		if (s->type == SETTING_TABLE && (s->roles & roles) != 0 && used != NULL &&
+		    strcmp(used, table) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whether what these roles get refers to the table or pki. */
 static bool
 is_named(const struct conf *c, unsigned int roles, bool pki, const char *name)
@@ -125,7 +168,11 @@ is_named(const struct conf *c, unsigned int roles, bool pki, const char *name)
 		if (option_names(&action_options, &c->actions[i], roles, pki, name))
 			return true;
 	}
-	return !pki && (roles & ROLES_RULE) != 0 && rules_name(c, name);
+	if (pki)
+		return false;
+	return ((roles & ROLES_RULE) != 0 && rules_name(c, name)) ||
+	       ((roles & ROLES_FILTER) != 0 && filters_name(c, name)) ||
+	       settings_name(c, roles, name);
 }
 
 static int
@@ -196,6 +243,78 @@ dump_pkis(const struct conf *c, unsigned int roles, struct buf *out)
 		    buf_append_str(out, " cert ") == -1 || dump_string(pki->cert, out) == -1 ||
 		    buf_append_str(out, " key ") == -1 || dump_string(pki->key, out) == -1 ||
 		    buf_append_str(out, "\n") == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+dump_check(const struct conf_filter_test *t, struct buf *out)
+{
+	if (buf_printf(out, " %s%s%s", t->negated ? "!" : "", filter_words[t->kind].word,
+		t->regex ? " regex" : "") == -1)
+		return -1;
+	if (t->table == NULL)
+		return 0;
+	return buf_append_str(out, " ") == -1 ? -1 : dump_table_name(t->table, out);
+}
+
+static int
+dump_decision(const struct conf_filter *f, struct buf *out)
+{
+	char reply[CONF_REPLY_MAX + 32];
+	const char *value = f->text;
+
+	if (buf_printf(out, " %s", filter_decision_word(f->decision)) == -1)
+		return -1;
+	if (value == NULL)
+		return 0;
+	if (f->code != 0) {
+		(void)snprintf(reply, sizeof(reply), "%d %s %s", f->code, f->status, f->text);
+		value = reply;
+	}
+	return buf_append_str(out, " ") == -1 ? -1 : dump_string(value, out);
+}
+
+static int
+dump_phase(const struct conf_filter *f, struct buf *out)
+{
+	size_t i;
+
+	if (buf_printf(out, " phase %s match", conf_phase_name(f->phase)) == -1)
+		return -1;
+	for (i = 0; i < f->ntests; i++) {
+		if (dump_check(&f->tests[i], out) == -1)
+			return -1;
+	}
+	return dump_decision(f, out);
+}
+
+static int
+dump_chain(const struct conf_filter *f, struct buf *out)
+{
+	size_t i;
+
+	if (buf_append_str(out, " chain {") == -1)
+		return -1;
+	for (i = 0; i < f->nmembers; i++) {
+		if (buf_append_str(out, " ") == -1 || dump_string(f->members[i], out) == -1)
+			return -1;
+	}
+	return buf_append_str(out, " }");
+}
+
+static int
+dump_filters(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; (roles & ROLES_FILTER) != 0 && i < c->nfilters; i++) {
+		const struct conf_filter *f = &c->filters[i];
+
+		if (buf_append_str(out, "filter ") == -1 || dump_string(f->name, out) == -1 ||
+		    (f->chain ? dump_chain : dump_phase)(f, out) == -1 ||
+		    buf_printf(out, " line %u\n", f->line) == -1)
 			return -1;
 	}
 	return 0;
@@ -298,7 +417,8 @@ int
 conf_dump(const struct conf *c, unsigned int roles, struct buf *out)
 {
 	static int (*const parts[])(const struct conf *, unsigned int, struct buf *) = {
-	    dump_settings, dump_tables, dump_pkis, dump_listeners, dump_actions, dump_rules};
+	    dump_settings, dump_tables, dump_pkis, dump_filters, dump_listeners, dump_actions,
+	    dump_rules};
 	size_t i;
 
 	for (i = 0; i < NITEMS(parts); i++) {

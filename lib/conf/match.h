@@ -2,8 +2,10 @@
 #ifndef LIB_CONF_MATCH_H
 #define LIB_CONF_MATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "lib/base/bug.h"
 #include "lib/conf/conf.h"
 #include "lib/conf/parse.h"
 
@@ -22,5 +24,9 @@ extern const struct match_word match_words[];
 extern const size_t match_nwords;
 
 const struct match_word *match_word_of(enum conf_test_kind kind);
+
+/* What follows the word of a condition, of a rule's or a filter's: "regex", and a table. */
+int match_parse_table(struct parser *p, enum match_value value, enum reference_kind reference,
+    bool *regex, char **table) WARN_UNUSED;
 
 #endif

@@ -109,6 +109,8 @@ parse_option_value(struct parser *p, const struct option *row, void *object)
 		return parse_table(p, REFERENCE_LIST, member);
 	case OPTION_PKI:
 		return parse_pki(p, member);
+	case OPTION_FILTER:
+		return parse_filter_use(p, member);
 	case OPTION_URL:
 		return parse_url(p, member);
 	case OPTION_STRING:
@@ -243,6 +245,7 @@ dump_option(const struct option *row, const void *object, struct buf *out)
 	case OPTION_LIST:
 		return dump_named(row->word, *(char *const *)member, true, out);
 	case OPTION_PKI:
+	case OPTION_FILTER:
 	case OPTION_STRING:
 	case OPTION_URL:
 	case OPTION_NAME:

@@ -20,6 +20,7 @@ enum option_type {
 	OPTION_MAPPING,	     /* a mapping's name */
 	OPTION_LIST,	     /* a list's name */
 	OPTION_PKI,	     /* a pki's name */
+	OPTION_FILTER,	     /* a filter's name, or a chain written in place */
 	OPTION_STRING,
 	OPTION_URL, /* where to relay to */
 	OPTION_NAME,

@@ -26,6 +26,7 @@ static const struct {
 	int (*parse)(struct parser *);
 } statements[] = {
     {"action", parse_action},
+    {"filter", parse_filter},
     {"include", parse_include},
     {"listen", parse_listen},
     {"match", parse_match},

@@ -29,13 +29,17 @@
 #define PARSE_RULES_MAX	    4096
 #define PARSE_TESTS_MAX	    64 /* of one rule */
 #define PARSE_REFS_MAX	    16384
+#define PARSE_FILTERS_MAX   1024
+#define PARSE_MEMBERS_MAX   64 /* of one chain */
+#define PARSE_CHECKS_MAX    16 /* conditions of one filter */
 
 enum reference_kind {
 	REFERENCE_LIST,
 	REFERENCE_MAPPING,
 	REFERENCE_ANY,
 	REFERENCE_ACTION,
-	REFERENCE_PKI
+	REFERENCE_PKI,
+	REFERENCE_FILTER
 };
 
 struct reference { /* a name that was used, to be found when all is read */
@@ -53,6 +57,7 @@ struct parser {
 	bool failed;	      /* a statement was given up */
 	unsigned int braces;  /* open in this statement */
 	unsigned int dynamic; /* tables without a name, so far */
+	unsigned int chains;  /* chains without a name, so far */
 	struct reference *refs;
 	size_t nrefs;
 	struct place setting_at[SETTING__MAX]; /* where it was given, if it was */
@@ -85,10 +90,16 @@ int parse_checked(
     struct parser *p, const char *what, bool (*check)(const char *), char **out) WARN_UNUSED;
 /* <name> or { ... }; for a list also one string.  *out: the table's name. */
 int parse_table(struct parser *p, enum reference_kind kind, char **out) WARN_UNUSED;
+/* Whether the token in hand can begin what parse_table() takes as a list. */
+bool parse_is_table(const struct parser *p);
 int parse_reference(struct parser *p, enum reference_kind kind, const char *name,
     const struct place *at) WARN_UNUSED;
 /* { ... } into a table that was just added. */
 int parse_entries(struct parser *p, struct conf_table *t) WARN_UNUSED;
+/* Takes separators of what is in braces: commas and newlines. */
+void parse_skip_separators(struct parser *p);
+/* "line N" at the end of a statement, if it is there: where it stood before a dump. */
+int parse_old_line(struct parser *p, unsigned int *line) WARN_UNUSED;
 struct conf_table *parse_new_table(struct parser *p, char *name);
 /*
  * One more zeroed item at the end of *list, which has n; the caller counts
@@ -100,7 +111,12 @@ void *parse_new(struct parser *p, void *list, size_t n, size_t size, size_t max)
 int parse_listen(struct parser *p) WARN_UNUSED;
 int parse_action(struct parser *p) WARN_UNUSED;
 int parse_match(struct parser *p) WARN_UNUSED;
+int parse_filter(struct parser *p) WARN_UNUSED;
 int parse_setting(struct parser *p, const char *group) WARN_UNUSED;
+/* The value of the listener option: a name, or { ... } into a chain; *out: its name. */
+int parse_filter_use(struct parser *p, char **out) WARN_UNUSED;
+/* "WHAT 'NAME'", with the nearest name that is defined. */
+void parse_undefined(struct parser *p, const struct reference *r, const char *what);
 /* What can only be said when all was read. */
 void parse_finish(struct parser *p);
 

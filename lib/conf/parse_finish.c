@@ -19,10 +19,11 @@ static const char *const kind_names[] = {
     [REFERENCE_ANY] = "undefined table",
     [REFERENCE_ACTION] = "undefined action",
     [REFERENCE_PKI] = "undefined pki",
+    [REFERENCE_FILTER] = "undefined filter",
 };
 
-static void
-report_undefined(struct parser *p, const struct reference *r)
+void
+parse_undefined(struct parser *p, const struct reference *r, const char *what)
 {
 	const struct conf *c = p->conf;
 	const char **words = calloc(NAMES_MAX + 1, sizeof(*words));
@@ -38,9 +39,13 @@ report_undefined(struct parser *p, const struct reference *r)
 	}
 	for (i = 0; r->kind == REFERENCE_PKI && i < c->npkis; i++)
 		words[n++] = c->pkis[i].name;
+	for (i = 0; r->kind == REFERENCE_FILTER && i < c->nfilters; i++) {
+		if (c->filters[i].name != NULL)
+			words[n++] = c->filters[i].name;
+	}
 	for (i = 0; r->kind <= REFERENCE_ANY && i < c->ntables; i++)
 		words[n++] = c->tables[i].name;
-	error_add_near(p->errors, &r->at, kind_names[r->kind], r->name, words);
+	error_add_near(p->errors, &r->at, what, r->name, words);
 	free(words);
 }
 
@@ -50,13 +55,23 @@ check_table(struct parser *p, const struct reference *r)
 	const struct conf_table *t = conf_table_find(p->conf, r->name);
 
 	if (t == NULL)
-		report_undefined(p, r);
+		parse_undefined(p, r, kind_names[r->kind]);
 	else if (t->npairs == 0)
 		return; /* a file, or a table that had a fault */
 	else if (r->kind == REFERENCE_LIST && t->kind == CONF_TABLE_MAP)
 		error_add(p->errors, &r->at, "a list of values is needed here, not of pairs");
 	else if (r->kind == REFERENCE_MAPPING && t->kind == CONF_TABLE_LIST)
 		error_add(p->errors, &r->at, "pairs of key and value are needed here");
+}
+
+static bool
+is_defined(const struct conf *c, const struct reference *r)
+{
+	if (r->kind == REFERENCE_ACTION)
+		return conf_action_find(c, r->name) != NULL;
+	if (r->kind == REFERENCE_PKI)
+		return conf_pki_find(c, r->name) != NULL;
+	return conf_filter_find(c, r->name) != NULL;
 }
 
 static void
@@ -69,9 +84,8 @@ check_references(struct parser *p)
 
 		if (r->kind <= REFERENCE_ANY)
 			check_table(p, r);
-		else if (r->kind == REFERENCE_ACTION ? conf_action_find(p->conf, r->name) == NULL
-						     : conf_pki_find(p->conf, r->name) == NULL)
-			report_undefined(p, r);
+		else if (!is_defined(p->conf, r))
+			parse_undefined(p, r, kind_names[r->kind]);
 	}
 }
 

@@ -3,7 +3,8 @@
  * "listen on": a listener and its options.
  *
  * Invariant: a listener that takes passwords has TLS, so that none is ever
- * asked for in the clear.
+ * asked for in the clear.  What comes in by port 25 is relayed as it came, and
+ * is SMTP.
  */
 #include "lib/conf/option.h"
 
@@ -11,12 +12,15 @@
 
 #include <string.h>
 
+#include "lib/conf/check.h"
+
 #define PORT_SMTP      25
 #define PORT_SMTPS     465
 
 #define ON_ADDRESS     1U
 #define ON_SOCKET      2U
-#define ON_BOTH	       (ON_ADDRESS | ON_SOCKET)
+#define ON_PATH	       4U
+#define ON_ALL	       (ON_ADDRESS | ON_SOCKET | ON_PATH)
 
 #define LISTENER_ROLES (CONF_FOR_PARENT | CONF_FOR_SESSION)
 
@@ -38,15 +42,20 @@ static const struct option listener_rows[] = {
     ROW("auth", FLAG_MAPPING, auth, offsetof(struct conf_listener, auth_table), ON_ADDRESS, NULL),
     ROW("auth-optional", FLAG_MAPPING, auth_optional, offsetof(struct conf_listener, auth_table),
 	ON_ADDRESS, NULL),
-    ROW("tag", NAME, tag, 0, ON_BOTH, NULL),
-    ROW("hostname", HOSTNAME, hostname, 0, ON_ADDRESS, NULL),
+    ROW("submission", FLAG, submission, 0, ON_ADDRESS | ON_PATH, NULL),
+    ROW("lmtp", FLAG, lmtp, 0, ON_ADDRESS | ON_PATH, NULL),
+    ROW("tag", NAME, tag, 0, ON_ALL, NULL),
+    ROW("hostname", HOSTNAME, hostname, 0, ON_ADDRESS | ON_PATH, NULL),
     ROW("senders", MAPPING, senders, 0, ON_ADDRESS, NULL),
     ROW("masquerade", FLAG, senders_masquerade, 0, ON_ADDRESS, "senders"),
-    ROW("mask-src", FLAG, mask_src, 0, ON_BOTH, NULL),
-    ROW("no-dsn", FLAG, no_dsn, 0, ON_BOTH, NULL),
+    ROW("mask-src", FLAG, mask_src, 0, ON_ALL, NULL),
+    ROW("no-dsn", FLAG, no_dsn, 0, ON_ALL, NULL),
     ROW("received-auth", FLAG, received_auth, 0, ON_ADDRESS, NULL),
     ROW("proxy-v2", FLAG, proxy_v2, 0, ON_ADDRESS, NULL),
-    ROW("filter", NAME, filter, 0, ON_BOTH, NULL),
+    ROW("proxy", LIST, proxy, 0, ON_ADDRESS, NULL),
+    ROW("xclient", LIST, xclient, 0, ON_ADDRESS, NULL),
+    ROW("filter", FILTER, filter, 0, ON_ALL, NULL),
+    ROW("group", ACCOUNT, group, 0, ON_PATH, NULL),
 };
 /* clang-format on */
 #undef ROW
@@ -56,6 +65,8 @@ const struct option_table listener_options = {"listen", listener_rows, NITEMS(li
 unsigned int
 listener_option_kind(const struct conf_listener *l)
 {
+	if (l->unix_path)
+		return ON_PATH;
 	return l->socket ? ON_SOCKET : ON_ADDRESS;
 }
 
@@ -64,6 +75,19 @@ listener_refused(struct parser *p, const struct place *at, const char *why)
 {
 	error_add(p->errors, at, "%s", why);
 	return -1;
+}
+
+static int
+listener_check_protocol(struct parser *p, const struct conf_listener *l, const struct place *at)
+{
+	if (l->lmtp && l->submission)
+		return listener_refused(p, at, "'lmtp' and 'submission' exclude each other");
+	if (l->lmtp && l->port == PORT_SMTP)
+		return listener_refused(p, at, "'lmtp' is not for port 25: RFC 2033 section 5");
+	if (l->submission && l->port == PORT_SMTP)
+		return listener_refused(
+		    p, at, "'submission' is not for port 25: RFC 6409 section 3.1");
+	return 0;
 }
 
 /* Options that need or exclude each other. */
@@ -80,7 +104,39 @@ listener_check(struct parser *p, const struct conf_listener *l, const struct pla
 		return listener_refused(p, at, "'pki' needs 'tls', 'tls-require' or 'smtps'");
 	if (l->senders != NULL && !auth)
 		return listener_refused(p, at, "'senders' needs 'auth' or 'auth-optional'");
-	return 0;
+	if (l->proxy_v2 && l->proxy != NULL)
+		return listener_refused(p, at, "'proxy' and 'proxy-v2' exclude each other");
+	return listener_check_protocol(p, l, at);
+}
+
+/* What the address in hand names, and how: the host. */
+static int
+parse_host(struct parser *p, struct conf_listener *l)
+{
+	if (parse_is_word(p, "socket")) {
+		if (parse_supported(p, &p->tok.at, "listen", "socket") == -1)
+			return -1;
+		l->socket = true;
+		if ((l->host = strdup("socket")) == NULL)
+			return parse_fail(p, "out of memory");
+		parse_advance(p);
+		return 0;
+	}
+	if (!parse_is_name(p) || p->tok.text[0] != '/')
+		return parse_string(p, "an address or interface", CONF_STRING_MAX, &l->host);
+	l->unix_path = true;
+	return parse_checked(p, "a path that a socket can have", check_socket_path, &l->host);
+}
+
+static void
+listener_complete(struct conf_listener *l, const struct option_run *run)
+{
+	bool has_port = listener_option_kind(l) == ON_ADDRESS;
+
+	if (has_port && !option_was_given(&listener_options, run, "port"))
+		l->port = l->tls == CONF_TLS_SMTPS ? PORT_SMTPS : PORT_SMTP;
+	if (l->auth && !l->lmtp && l->port != PORT_SMTP)
+		l->submission = true;
 }
 
 int
@@ -99,21 +155,11 @@ parse_listen(struct parser *p)
 	c->nlisteners++;
 	l->family = AF_UNSPEC;
 	at = p->tok.at;
-	if (parse_is_word(p, "socket")) {
-		if (parse_supported(p, &at, "listen", "socket") == -1)
-			return -1;
-		l->socket = true;
-		if ((l->host = strdup("socket")) == NULL)
-			return parse_fail(p, "out of memory");
-		parse_advance(p);
-	} else if (parse_string(p, "an address or interface", CONF_STRING_MAX, &l->host) == -1) {
+	if (parse_host(p, l) == -1)
 		return -1;
-	}
 	run = (struct option_run){.object = l, .kind = listener_option_kind(l)};
 	if (option_parse(p, &listener_options, &run) == -1)
 		return -1;
-	if (!option_was_given(&listener_options, &run, "port") && !l->socket)
-		l->port = l->tls == CONF_TLS_SMTPS ? PORT_SMTPS : PORT_SMTP;
-	l->submission = l->auth && l->port != PORT_SMTP;
+	listener_complete(l, &run);
 	return listener_check(p, l, &at);
 }

@@ -66,7 +66,7 @@ parse_match_word(struct parser *p, const char *group, bool negated)
 static int
 parse_tag(struct parser *p, struct conf_test *test)
 {
-	if ((parse_is_punct(p, '<') || parse_is_punct(p, '{')) &&
+	if ((parse_is_punct(p, '<') || parse_is_punct(p, '{') || parse_is_word(p, "regex")) &&
 	    parse_supported(p, &p->tok.at, "match", "tag list") == -1)
 		return -1;
 	return parse_checked(p, "a tag", check_name, &test->arg);
@@ -82,23 +82,24 @@ test_supported(struct parser *p, const struct match_word *row)
 	return parse_supported(p, &p->tok.at, "match", words);
 }
 
+int
+match_parse_table(struct parser *p, enum match_value value, enum reference_kind reference,
+    bool *regex, char **table)
+{
+	if (value == MATCH_NOTHING)
+		return 0;
+	*regex = parse_take_word(p, "regex");
+	if (value == MATCH_TABLE_OPTIONAL && !*regex && !parse_is_table(p))
+		return 0;
+	return parse_table(p, reference, table);
+}
+
 static int
 parse_test_value(struct parser *p, const struct match_word *row, struct conf_test *test)
 {
-	bool table = row->value == MATCH_TABLE || row->value == MATCH_TABLE_OPTIONAL;
-
-	if (row->value != MATCH_NOTHING && parse_is_word(p, "regex")) {
-		if (parse_supported(p, &p->tok.at, "match", "regex") == -1)
-			return -1;
-		test->regex = true;
-		parse_advance(p);
-	}
 	if (row->value == MATCH_TEXT)
 		return parse_tag(p, test);
-	if (row->value == MATCH_TABLE_OPTIONAL && !test->regex && !parse_is_name(p) &&
-	    !parse_is_punct(p, '<') && !parse_is_punct(p, '{'))
-		return 0;
-	return table ? parse_table(p, row->reference, &test->arg) : 0;
+	return match_parse_table(p, row->value, row->reference, &test->regex, &test->arg);
 }
 
 static struct conf_test *
@@ -190,28 +191,13 @@ rule_complete(struct parser *p, struct conf_rule *rule)
 	return 0;
 }
 
-/* "line N" after a rule: where it stood before a dump. */
-static int
-parse_old_line(struct parser *p, struct conf_rule *rule)
-{
-	uint64_t line;
-
-	if (!parse_take_word(p, "line"))
-		return 0;
-	if (str_u64(p->tok.text, 1, UINT32_MAX, &line) == -1)
-		return parse_expected(p, "a line number");
-	rule->line = (unsigned int)line;
-	parse_advance(p);
-	return 0;
-}
-
 static int
 parse_outcome(struct parser *p, struct conf_rule *rule)
 {
 	struct place at;
 
 	if (parse_take_word(p, "reject"))
-		return parse_old_line(p, rule);
+		return parse_old_line(p, &rule->line);
 	if (!parse_take_word(p, "action"))
 		return parse_expected(p, "'action' or 'reject'");
 	at = p->tok.at;
@@ -219,7 +205,7 @@ parse_outcome(struct parser *p, struct conf_rule *rule)
 		return -1;
 	if (parse_reference(p, REFERENCE_ACTION, rule->action, &at) == -1)
 		return -1;
-	return parse_old_line(p, rule);
+	return parse_old_line(p, &rule->line);
 }
 
 int

@@ -53,6 +53,20 @@ parse_servers(struct parser *p, enum setting_id id)
 	return parse_setting_text(p, id, text, &at);
 }
 
+/* <name>, { ... } or one value. */
+static int
+parse_setting_table(struct parser *p, enum setting_id id)
+{
+	struct place at = p->tok.at;
+	char *name = NULL;
+	int r = -1;
+
+	if (parse_table(p, REFERENCE_LIST, &name) == 0)
+		r = parse_setting_text(p, id, name, &at);
+	free(name);
+	return r;
+}
+
 static int
 parse_setting_value(struct parser *p, enum setting_id id)
 {
@@ -62,6 +76,8 @@ parse_setting_value(struct parser *p, enum setting_id id)
 
 	if (s->type == SETTING_SERVERS)
 		return parse_servers(p, id);
+	if (s->type == SETTING_TABLE)
+		return parse_setting_table(p, id);
 	if (!parse_is_name(p)) {
 		setting_describe(s, wanted, sizeof(wanted));
 		return parse_expected(p, wanted);
@@ -81,11 +97,12 @@ parse_smtp_limit(struct parser *p)
 	static const char *const words[] = {"max-rcpt", "max-mails", NULL};
 
 	do {
-		if (parse_is_word(p, "max-mails"))
-			return parse_supported(p, &p->tok.at, "smtp", "limit max-mails");
-		if (!parse_take_word(p, "max-rcpt"))
+		enum setting_id id = parse_is_word(p, "max-mails") ? SETTING_smtp_max_mails
+								   : SETTING_smtp_max_recipients;
+
+		if (!parse_take_word(p, "max-rcpt") && !parse_take_word(p, "max-mails"))
 			return parse_unknown(p, "limit", words);
-		if (parse_setting_value(p, SETTING_smtp_max_recipients) == -1)
+		if (parse_setting_value(p, id) == -1)
 			return -1;
 	} while (!parse_is_end(p));
 	return 0;

@@ -119,8 +119,8 @@ parse_pair(struct parser *p, struct conf_table *t)
 	return 0;
 }
 
-static void
-skip_separators(struct parser *p)
+void
+parse_skip_separators(struct parser *p)
 {
 	while (parse_is_punct(p, ',') || p->tok.kind == TOKEN_NEWLINE)
 		parse_advance(p);
@@ -132,7 +132,7 @@ parse_entries(struct parser *p, struct conf_table *t)
 	struct place open = p->tok.at;
 
 	parse_advance(p);
-	skip_separators(p);
+	parse_skip_separators(p);
 	while (!parse_is_punct(p, '}')) {
 		if (p->tok.kind == TOKEN_END) {
 			error_add(p->errors, &open, "'{' without a '}' in this file");
@@ -140,12 +140,18 @@ parse_entries(struct parser *p, struct conf_table *t)
 		}
 		if (parse_pair(p, t) == -1)
 			return -1;
-		skip_separators(p);
+		parse_skip_separators(p);
 	}
 	if (t->npairs == 0)
 		return parse_fail(p, "a table needs at least one value");
 	parse_advance(p);
 	return 0;
+}
+
+bool
+parse_is_table(const struct parser *p)
+{
+	return parse_is_name(p) || parse_is_punct(p, '<') || parse_is_punct(p, '{');
 }
 
 /* A table that is written where it is used. */
@@ -157,7 +163,9 @@ parse_inline_table(struct parser *p, enum reference_kind kind, char **out)
 	struct conf_pair *pair;
 	char name[CONF_NAME_MAX];
 
-	(void)snprintf(name, sizeof(name), "dynamic:%u", ++p->dynamic);
+	do
+		(void)snprintf(name, sizeof(name), "dynamic:%u", ++p->dynamic);
+	while (conf_table_find(p->conf, name) != NULL);
 	free(*out);
 	if ((*out = strdup(name)) == NULL || (t = parse_new_table(p, strdup(name))) == NULL)
 		return -1;
@@ -189,4 +197,18 @@ parse_table(struct parser *p, enum reference_kind kind, char **out)
 	if (!parse_take_punct(p, '>'))
 		return parse_expected(p, "'>' after the table name");
 	return parse_reference(p, kind, *out, &at);
+}
+
+int
+parse_old_line(struct parser *p, unsigned int *line)
+{
+	uint64_t number;
+
+	if (!parse_take_word(p, "line"))
+		return 0;
+	if (str_u64(p->tok.text, 1, UINT32_MAX, &number) == -1)
+		return parse_expected(p, "a line number");
+	*line = (unsigned int)number;
+	parse_advance(p);
+	return 0;
 }

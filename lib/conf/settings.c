@@ -28,6 +28,7 @@ static bool (*const string_checks[])(const char *) = {
     [SETTING_HOSTNAME] = check_hostname,
     [SETTING_ACCOUNT] = check_account,
     [SETTING_SERVERS] = check_servers,
+    [SETTING_TABLE] = check_name,
 };
 
 static const char *const string_kinds[] = {
@@ -35,7 +36,19 @@ static const char *const string_kinds[] = {
     [SETTING_HOSTNAME] = "a host name",
     [SETTING_ACCOUNT] = "an account name",
     [SETTING_SERVERS] = "addresses such as 192.0.2.1 or 192.0.2.1@5353",
+    [SETTING_TABLE] = "a table",
 };
+
+/* In the order of their numbers. */
+static const char *const choices[SETTING__MAX][3] = {
+    [SETTING_smtp_bare_lf] = {"refuse", "normalize"},
+};
+
+static const char *const *
+choices_of(const struct setting *s)
+{
+	return choices[s - conf_settings];
+}
 
 bool
 setting_is_string(const struct setting *s)
@@ -50,6 +63,19 @@ member_of(const struct conf_values *v, const struct setting *s)
 }
 
 static int
+parse_choice(const struct setting *s, const char *text, uint64_t *n)
+{
+	const char *const *words = choices_of(s);
+
+	for (*n = 0; words[*n] != NULL; (*n)++) {
+		if (strcmp(words[*n], text) == 0)
+			return 0;
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+static int
 set_number(struct conf_values *v, const struct setting *s, const char *text)
 {
 	uint64_t n = 0;
@@ -61,6 +87,8 @@ set_number(struct conf_values *v, const struct setting *s, const char *text)
 			n = (uint64_t)seconds;
 	} else if (s->type == SETTING_BYTES) {
 		r = size_parse_bytes(text, &n);
+	} else if (s->type == SETTING_CHOICE) {
+		r = parse_choice(s, text, &n);
 	} else {
 		r = str_u64(text, 0, UINT64_MAX, &n);
 	}
@@ -136,6 +164,8 @@ setting_describe(const struct setting *s, char *dst, size_t size)
 		size_format_bytes(min, s->min);
 		size_format_bytes(max, s->max);
 		(void)snprintf(dst, size, "a size such as 35M, from %s to %s", min, max);
+	} else if (s->type == SETTING_CHOICE) {
+		(void)snprintf(dst, size, "'%s' or '%s'", choices_of(s)[0], choices_of(s)[1]);
 	} else {
 		(void)snprintf(dst, size, "a number from %" PRIu64 " to %" PRIu64, s->min, s->max);
 	}
@@ -149,6 +179,8 @@ setting_text(const struct conf_values *v, const struct setting *s, char *dst)
 	if (setting_is_string(s))
 		return *(char **)member_of(v, s);
 	memcpy(&n, member_of(v, s), sizeof(n));
+	if (s->type == SETTING_CHOICE)
+		return choices_of(s)[n];
 	if (s->type == SETTING_DURATION)
 		size_format_duration(dst, (int64_t)n);
 	else if (s->type == SETTING_BYTES)

@@ -16,10 +16,12 @@
  * that get it besides the parent.  Parser, defaults and dump are made from
  * this table; a test holds the manual page to it.
  *
- * Ranges: durations in seconds, sizes in octets; strings have none.
+ * Ranges: durations in seconds, sizes in octets, of a choice the numbers of
+ * its words; strings have none.
  */
-#define SETTING_ALL (CONF_FOR_SESSION | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
-#define SETTING_DAY 86400
+#define SETTING_ALL  (CONF_FOR_SESSION | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
+#define SETTING_DAY  86400
+#define SETTING_RATE 1000000000
 
 /* clang-format off */
 #define CONF_SETTINGS(X) \
@@ -34,8 +36,29 @@
 	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
 	X("smtp", "max-recipients", smtp_max_recipients, COUNT, "1000", 1, 100000, \
 	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
-	X("smtp", "max-sessions", smtp_max_sessions, COUNT, "1000", 1, 100000, CONF_FOR_SESSION) \
+	X("smtp", "max-mails", smtp_max_mails, COUNT, "0", 0, 1000000, CONF_FOR_SESSION) \
+	X("smtp", "max-sessions", smtp_max_sessions, COUNT, "1000", 1, 100000, \
+	    CONF_FOR_SESSION | CONF_FOR_LOOKUP) \
 	X("smtp", "max-sessions-per-client", smtp_max_sessions_per_client, COUNT, "100", 1, 100000, \
+	    CONF_FOR_LOOKUP) \
+	X("smtp", "max-connection-rate", smtp_connection_rate, COUNT, "600", 0, SETTING_RATE, \
+	    CONF_FOR_LOOKUP) \
+	X("smtp", "max-message-rate", smtp_message_rate, COUNT, "1000", 0, SETTING_RATE, \
+	    CONF_FOR_LOOKUP) \
+	X("smtp", "max-recipient-rate", smtp_recipient_rate, COUNT, "10000", 0, SETTING_RATE, \
+	    CONF_FOR_LOOKUP) \
+	X("smtp", "max-refused-rate", smtp_refused_rate, COUNT, "200", 0, SETTING_RATE, \
+	    CONF_FOR_LOOKUP) \
+	X("smtp", "rate-period", smtp_rate_period_s, DURATION, "1m", 1, SETTING_DAY, CONF_FOR_LOOKUP) \
+	X("smtp", "client-prefix4", smtp_prefix4, COUNT, "32", 8, 32, CONF_FOR_LOOKUP) \
+	X("smtp", "client-prefix6", smtp_prefix6, COUNT, "64", 16, 128, CONF_FOR_LOOKUP) \
+	X("smtp", "exempt-clients", smtp_exempt, TABLE, NULL, 0, 0, CONF_FOR_LOOKUP) \
+	X("smtp", "max-errors", smtp_max_errors, COUNT, "20", 1, 1000, CONF_FOR_SESSION) \
+	X("smtp", "error-delay", smtp_error_delay_s, DURATION, "1s", 0, 60, CONF_FOR_SESSION) \
+	X("smtp", "greet-delay", smtp_greet_delay_s, DURATION, "0s", 0, 60, CONF_FOR_SESSION) \
+	X("smtp", "bare-lf", smtp_bare_lf, CHOICE, "refuse", CONF_BARE_LF_REFUSE, \
+	    CONF_BARE_LF_NORMALIZE, CONF_FOR_SESSION) \
+	X("smtp", "max-future-release", smtp_max_hold_s, DURATION, "30d", 1, 365 * SETTING_DAY, \
 	    CONF_FOR_SESSION) \
 	X("smtp", "max-line-size", smtp_max_line_bytes, BYTES, "64K", 1000, 1ULL << 20, \
 	    CONF_FOR_SESSION) \
@@ -60,10 +83,13 @@ enum setting_type {
 	SETTING_COUNT,
 	SETTING_BYTES,
 	SETTING_DURATION,
+	SETTING_CHOICE, /* one of some words, as its number */
+	/* the strings */
 	SETTING_PATH,
 	SETTING_HOSTNAME,
 	SETTING_ACCOUNT,
-	SETTING_SERVERS /* addresses, each with an optional @port */
+	SETTING_SERVERS, /* addresses, each with an optional @port */
+	SETTING_TABLE	 /* a list's name */
 };
 
 #define SETTING_ID(group, name, member, type, fallback, min, max, roles) SETTING_##member,
@@ -92,7 +118,7 @@ int setting_set(struct conf_values *v, const struct setting *s, const char *text
 bool setting_is_string(const struct setting *s);
 /* What such a setting takes, for an error: "a duration such as 5m, from 1s to 1d". */
 void setting_describe(const struct setting *s, char *dst, size_t size);
-/* The value as text, unquoted, in dst; NULL when it has none. */
+/* The value as text, unquoted, NULL when it has none; in dst, or what the values own. */
 #define SETTING_TEXT_MAX (CONF_STRING_MAX + 1)
 const char *setting_text(const struct conf_values *v, const struct setting *s, char *dst);
 

@@ -12,41 +12,39 @@
 
 #include "lib/base/bug.h"
 
-#define NEEDS_TLS     "connections to other servers are opportunistic at best"
-#define NEEDS_FILTERS "there are no filters"
-#define NEEDS_ROUTES  "a relay goes to one host or to the domain's MX"
+#define NEEDS_TLS      "connections to other servers are opportunistic at best"
+#define NEEDS_PROGRAMS "filters are rules, not programs"
+#define NEEDS_ROUTES   "a relay goes to one host or to the domain's MX"
 
 /* clang-format off */
 static const struct {
 	const char *what, *why;
 } unsupported[] = {
-    {"admd", NEEDS_FILTERS},
+    {"admd", NEEDS_PROGRAMS},
     {"ca", "only the authorities of 'trust ca' are known"},
-    {"filter", NEEDS_FILTERS},
     {"mda", "there are no mail delivery commands"},
-    {"proc", NEEDS_FILTERS},
+    {"proc", NEEDS_PROGRAMS},
     {"scheduler", "the schedule needs no limits"},
     {"srs", "envelope senders are never rewritten"},
 
     {"bounce warn-interval list", "there is one warning"},
+    {"filter proc", NEEDS_PROGRAMS},
+    {"filter proc-exec", NEEDS_PROGRAMS},
+    {"filter report", "nobody reads reports"},
     {"mta limit", "see 'mta max-connections'"},
     {"mta max-deferred", "deferred mail is never held in memory"},
     {"pki dhe", "key exchange is by elliptic curves"},
     {"queue compression", "messages are stored as they came"},
     {"queue encryption", "messages are stored as they came"},
     {"smtp ciphers", "the library's secure defaults are used"},
-    {"smtp limit max-mails", "a session may bring any number of messages"},
     {"smtp sub-addr-delim", "the delimiter is '+'"},
     {"table backend", "tables are inline or plain files"},
 
     {"listen ca", "client certificates are not asked for"},
     {"listen ciphers", "the library's secure defaults are used"},
-    {"listen filter", NEEDS_FILTERS},
     {"listen hostnames", "see 'hostname'"},
-    {"listen mask-src", "Received names the client"},
     {"listen pki list", "a listener has one certificate"},
     {"listen protocols", "TLS is 1.2 or later"},
-    {"listen proxy-v2", "addresses are taken from the connection"},
     {"listen senders", "senders are not tied to accounts"},
     {"listen socket", "local programs submit to a loopback address"},
     {"listen verify", "client certificates are not asked for"},
@@ -56,7 +54,7 @@ static const struct {
     {"action ca", NEEDS_TLS},
     {"action ciphers", NEEDS_TLS},
     {"action domain", NEEDS_ROUTES},
-    {"action filter", NEEDS_FILTERS},
+    {"action filter", "what is sent is not filtered"},
     {"action helo-src", NEEDS_ROUTES},
     {"action host list", NEEDS_ROUTES},
     {"action host lmtp", "there is no LMTP"},

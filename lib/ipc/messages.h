@@ -65,6 +65,23 @@ enum ipc_outcome { IPC_OK, IPC_RETRY, IPC_FAIL, IPC_FULL, IPC_GONE, IPC_DENIED, 
 #define IPC_FLAG_REPORT 0x08U	     /* a DSN of our own */
 #define IPC_FLAG_AUTHENTICATED 0x10U /* from an authenticated client */
 #define IPC_FLAG_WARNED 0x20U	     /* its delay warning was sent */
+#define IPC_FLAG_BINARYMIME 0x40U    /* BODY=BINARYMIME was declared (RFC 3030) */
+#define IPC_FLAG_REQUIRETLS 0x80U    /* REQUIRETLS was declared (RFC 8689) */
+#define IPC_FLAGS_MAX 0xffffU
+
+/* NOTIFY of a recipient (RFC 3461 4.1), in `mail_rcpt`, `job_rcpt` and `list_rcpt`; 0: not given. */
+enum ipc_notify {
+	IPC_NOTIFY_NEVER = 1,
+	IPC_NOTIFY_SUCCESS = 2,
+	IPC_NOTIFY_FAILURE = 4,
+	IPC_NOTIFY_DELAY = 8
+};
+
+/* What a sender wants when DELIVERBY's time has passed (RFC 2852 4.1). */
+enum ipc_by { IPC_BY_NONE, IPC_BY_RETURN, IPC_BY_NOTIFY, IPC_BY__MAX };
+
+/* What DNS says of a client's address; CONFIRMED: the name has that address too (FCrDNS). */
+enum ipc_rdns { IPC_RDNS_UNASKED, IPC_RDNS_NONE, IPC_RDNS_TROUBLE, IPC_RDNS_NAMED, IPC_RDNS_CONFIRMED, IPC_RDNS__MAX };
 
 /* What a descriptor in `file` is. */
 enum ipc_file { IPC_FILE_TABLE, IPC_FILE_CA, IPC_FILE_ANCHOR, IPC_FILE_RESOLV, IPC_FILE__MAX };
@@ -114,10 +131,36 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 		R(PARENT, QUEUE),                                                                  \
 	    F(U8, what, IPC_PAUSE__MAX - 1) F(BOOL, on, 1))
 
+/* -- session: may this client stay, and go on -- */
+#define MESSAGES_CLIENT(M, F, R)                                                                   \
+	M(client_enter, NOFD,                                                                      \
+	    "a client has come: count it, and say whether it may stay (again: count it, no answer)", \
+	    R(SESSION, LOOKUP),                                                                    \
+	    F(U32, visit, IPC_ANY32) F(STR, client, IPC_WORD_MAX) F(BOOL, local, 1)                \
+		F(STR, filter, IPC_WORD_MAX) F(STR, proxy, IPC_WORD_MAX)                           \
+		    F(STR, xclient, IPC_WORD_MAX) F(BOOL, again, 1))                               \
+	M(client_verdict, NOFD, "code 0: it may stay; else the last reply to give",                \
+	    R(LOOKUP, SESSION),                                                                    \
+	    F(U16, code, 599) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_NAME_MAX)            \
+		F(BOOL, proxied, 1) F(BOOL, xclient, 1) F(U8, rdns, IPC_RDNS__MAX - 1)             \
+		    F(STR, name, IPC_NAME_MAX) F(BOOL, junk, 1) F(BOOL, bypass, 1))                \
+	M(client_leave, NOFD, "a visit is over", R(SESSION, LOOKUP), F(U32, visit, IPC_ANY32))     \
+	M(filter_check, NOFD, "what do the filters say at this phase", R(SESSION, LOOKUP),         \
+	    F(U8, phase, 15) F(STR, filter, IPC_WORD_MAX) F(STR, client, IPC_WORD_MAX)             \
+		F(U8, rdns, IPC_RDNS__MAX - 1) F(STR, name, IPC_NAME_MAX)                          \
+		    F(STR, helo, IPC_NAME_MAX) F(STR, auth, IPC_ADDRESS_MAX)                       \
+			F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX))             \
+	M(filter_verdict, NOFD, "code 0: go on, with value in place of the argument if there is one", \
+	    R(LOOKUP, SESSION),                                                                    \
+	    F(U16, code, 599) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_NAME_MAX)            \
+		F(BOOL, disconnect, 1) F(BOOL, junk, 1) F(BOOL, bypass, 1)                         \
+		    F(STR, value, IPC_ADDRESS_MAX) F(STR, filter, IPC_WORD_MAX))
+
 /* -- session: may this recipient be accepted, and take this message -- */
 #define MESSAGES_MAIL(M, F, R)                                                                     \
 	M(rcpt_check, NOFD, "is this recipient acceptable", R(SESSION, LOOKUP),                    \
-	    F(STR, client, IPC_WORD_MAX) F(BOOL, local, 1) F(STR, helo, IPC_NAME_MAX)              \
+	    F(U32, visit, IPC_ANY32) F(BOOL, first, 1)                                             \
+		F(STR, client, IPC_WORD_MAX) F(BOOL, local, 1) F(STR, helo, IPC_NAME_MAX)          \
 		F(STR, tag, IPC_WORD_MAX) F(STR, auth, IPC_ADDRESS_MAX) F(BOOL, tls, 1)            \
 		    F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX))                 \
 	M(rcpt_verdict, NOFD, "the reply to give, and the action when it is 250",                  \
@@ -126,8 +169,9 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 		F(STR, action, IPC_WORD_MAX) F(U32, rule_line, IPC_ANY32))                         \
 	M(mail_begin, NOFD, "a transaction has its first good recipient", R(SESSION, QUEUE),                       \
 	    F(STR, sender, IPC_ADDRESS_MAX) F(STR, client, IPC_ADDRESS_MAX)                        \
-		F(U64, expect_bytes, IPC_ANY64) F(U32, flags, 0xff) F(STR, envid, 128)             \
-		    F(STR, ret, 4))                                                                \
+		F(U64, expect_bytes, IPC_ANY64) F(U32, flags, IPC_FLAGS_MAX) F(STR, envid, 128)    \
+		    F(STR, ret, 4) F(I64, priority, 9) F(I64, release_s, INT64_MAX)                \
+			F(I64, by_s, INT64_MAX) F(U8, by, IPC_BY__MAX - 1) F(BOOL, by_trace, 1))                                                                \
 	M(mail_rcpt, NOFD, "one of its recipients", R(SESSION, QUEUE),                             \
 	    F(STR, address, IPC_ADDRESS_MAX) F(STR, original, IPC_ADDRESS_MAX)                     \
 		F(STR, orcpt, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX) F(U32, notify, 0xf))   \
@@ -152,7 +196,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX))    \
 	M(job, NOFD, "a message for some recipients of one destination", R(QUEUE, DELIVERY),       \
 	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX)    \
-		F(STR, dest, IPC_NAME_MAX) F(U32, flags, 0xff) F(U64, size_bytes, IPC_ANY64)       \
+		F(STR, dest, IPC_NAME_MAX) F(U32, flags, IPC_FLAGS_MAX) F(U64, size_bytes, IPC_ANY64)       \
 		    F(U32, nchunks, 0xffffff) F(U32, nrcpts, 1000) F(STR, envid, 128)              \
 			F(STR, ret, 4))                                                            \
 	M(job_rcpt, NOFD, "one of the job's recipients", R(QUEUE, DELIVERY),                       \
@@ -187,7 +231,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(STR, path, IPC_PATH_MAX))                                                            \
 	M(put, NOFD, "a message for the mailbox", R(DELIVERY, AGENT),                              \
 	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX)   \
-		F(U64, size_bytes, IPC_ANY64))                                                     \
+		F(U64, size_bytes, IPC_ANY64) F(U32, flags, IPC_FLAGS_MAX))                        \
 	M(put_chunk, NOFD, "its body in order, trace headers first", R(DELIVERY, AGENT),           \
 	    F(BYTES, data, IPC_CHUNK_MAX))                                                         \
 	M(put_end, NOFD, "whole (or, not ok, forget it)", R(DELIVERY, AGENT), F(BOOL, ok, 1))      \
@@ -197,6 +241,8 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 /* -- the admin -- */
 #define R_ADMIN_TO_QUEUE(R) R(ADMIN, CONTROL) R(CONTROL, QUEUE)
 #define R_QUEUE_TO_ADMIN(R) R(QUEUE, CONTROL) R(CONTROL, ADMIN)
+#define R_ADMIN_TO_LOOKUP(R) R(ADMIN, CONTROL) R(CONTROL, LOOKUP)
+#define R_LOOKUP_TO_ADMIN(R) R(LOOKUP, CONTROL) R(CONTROL, ADMIN)
 #define R_CONTROL_TO_ALL(R)                                                                        \
 	R(CONTROL, PARENT)                                                                         \
 	R(CONTROL, SESSION) R(CONTROL, QUEUE) R(CONTROL, LOOKUP) R(CONTROL, DELIVERY)
@@ -212,10 +258,14 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	M(list_message, NOFD, "a message of a page", R_QUEUE_TO_ADMIN(R),                          \
 	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, client, IPC_ADDRESS_MAX) \
 		F(I64, received_s, INT64_MAX) F(I64, expires_s, INT64_MAX)                         \
-		    F(U64, size_bytes, IPC_ANY64) F(U32, flags, 0xff) F(U32, nchunks, 0xffffff))   \
+		    F(U64, size_bytes, IPC_ANY64) F(U32, flags, IPC_FLAGS_MAX)                     \
+			F(U32, nchunks, 0xffffff) F(STR, envid, 128) F(STR, ret, 4)                \
+			    F(I64, priority, 9) F(I64, release_s, INT64_MAX)                       \
+				F(U8, by, IPC_BY__MAX - 1) F(I64, by_s, INT64_MAX))                \
 	M(list_rcpt, NOFD, "a recipient of the message before it", R_QUEUE_TO_ADMIN(R),            \
 	    F(U64, key, IPC_ANY64) F(STR, address, IPC_ADDRESS_MAX)                                \
-		F(STR, original, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX)                     \
+		F(STR, original, IPC_ADDRESS_MAX) F(STR, orcpt, IPC_ADDRESS_MAX)                   \
+		F(U32, notify, 0xf) F(STR, action, IPC_WORD_MAX)                                   \
 		    F(STR, dest, IPC_NAME_MAX) F(U8, state, 15) F(BOOL, working, 1)                \
 			F(I64, due_s, INT64_MAX) F(U32, attempts, IPC_ANY32)                       \
 			    F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX)              \
@@ -229,8 +279,20 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	M(change, NOFD, "schedule, remove, hold, release; id 0: all", R_ADMIN_TO_QUEUE(R),         \
 	    F(U8, what, IPC_CHANGE__MAX - 1) F(U64, id, IPC_ID_MAX))                               \
 	M(done, NOFD, "an admin's request is carried out, or not",                                 \
-	    R(QUEUE, CONTROL) R(PARENT, CONTROL) R(CONTROL, ADMIN),                                \
+	    R(QUEUE, CONTROL) R(LOOKUP, CONTROL) R(PARENT, CONTROL) R(CONTROL, ADMIN),             \
 	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_TEXT_MAX))                       \
+	M(clients, NOFD, "a page of clients that are counted, after a number", R_ADMIN_TO_LOOKUP(R), \
+	    F(U64, after, IPC_ANY64) F(U32, limit, 100))                                           \
+	M(clients_row, NOFD, "one client: what it has open, and did in this period",               \
+	    R_LOOKUP_TO_ADMIN(R),                                                                  \
+	    F(U64, number, IPC_ANY64) F(STR, client, IPC_WORD_MAX) F(U32, open, IPC_ANY32)         \
+		F(U32, connections, IPC_ANY32) F(U32, messages, IPC_ANY32)                         \
+		    F(U32, recipients, IPC_ANY32) F(U32, refused, IPC_ANY32)                       \
+			F(STR, over, IPC_WORD_MAX) F(I64, until_s, INT64_MAX))                     \
+	M(clients_end, NOFD, "the page is over", R_LOOKUP_TO_ADMIN(R),                             \
+	    F(U32, open, IPC_ANY32) F(BOOL, more, 1))                                              \
+	M(clients_clear, NOFD, "forget what this client did; \"\": all of them", R_ADMIN_TO_LOOKUP(R), \
+	    F(STR, client, IPC_WORD_MAX))                                                          \
 	M(stats, NOFD, "your counters, please", R(ADMIN, CONTROL) R_CONTROL_TO_ALL(R), )           \
 	M(stats_row, NOFD, "one counter", R(CONTROL, ADMIN) R_ALL_TO_CONTROL(R),                   \
 	    F(STR, name, IPC_WORD_MAX) F(U64, value, IPC_ANY64))                                   \
@@ -261,6 +323,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 
 #define MESSAGES(M, F, R)                                                                          \
 	MESSAGES_LIFE(M, F, R)                                                                     \
+	MESSAGES_CLIENT(M, F, R)                                                                   \
 	MESSAGES_MAIL(M, F, R)                                                                     \
 	MESSAGES_QUEUE(M, F, R)                                                                    \
 	MESSAGES_AGENT(M, F, R)                                                                    \

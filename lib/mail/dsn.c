@@ -59,6 +59,7 @@ static const struct {
     {".2.3", "The message is too big for the mailbox. Send a smaller one."},
     {".3.4", "The message is too big for that server. Send a smaller one."},
     {".4.6", "The message went round in a loop. Tell the administrator of the address."},
+    {".4.7", "It was not to be delivered later than that. Send it again if it still matters."},
     {".4.", "The other server could not be reached. Send again later."},
     {".6.7", "That server can't take addresses with letters outside ASCII."},
     {".7.", "The other server refused it by its own rules. Only its administrators can "
@@ -348,6 +349,7 @@ put_status(struct writer *w, const struct dsn *d)
 	put_field(
 	    w, "Reporting-MTA", "dns", text_clean_word(host, ADDRESS_DOMAIN_MAX, d->reporting_mta));
 	put_date(w, "Arrival-Date", d->arrival_s);
+	put_date(w, "Deliver-By-Date", d->deliver_by_s);
 	for (i = 0; i < d->nrecipients; i++)
 		put_recipient_status(w, &d->recipients[i]);
 }

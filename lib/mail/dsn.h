@@ -47,6 +47,7 @@ struct dsn {
 	const char *envid;	   /* decoded, of MAIL ENVID= */
 	const char *boundary;	   /* letters and digits, unguessable; makes the Message-ID too */
 	int64_t arrival_s, now_s;
+	int64_t deliver_by_s; /* the sender's time for it (RFC 2852); 0: none */
 	const struct dsn_recipient *recipients;
 	size_t nrecipients;
 	struct span headers; /* the original's header; cut at DSN_HEADERS_MAX */

@@ -100,13 +100,13 @@ write_clause(struct folder *f, const char *keyword, const char *value)
 }
 
 static void
-write_tls(struct folder *f, const char *comment)
+write_comment(struct folder *f, const char *label, const char *comment)
 {
 	char value[FIELD_MAX], word[WORD_MAX];
 
-	if (comment[0] == '\0')
+	if (comment == NULL || comment[0] == '\0')
 		return;
-	(void)snprintf(word, sizeof(word), "(%s)", clean(value, comment, true));
+	(void)snprintf(word, sizeof(word), "(%s%s)", label, clean(value, comment, true));
 	fold_word(f, word);
 }
 
@@ -127,6 +127,23 @@ write_for(struct folder *f, const struct received *r)
 	fold_word(f, word);
 }
 
+const char *
+received_protocol(unsigned flags)
+{
+	static const char *const names[2][2][4] = {
+	    {{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"}, {"LMTP", "LMTPS", "LMTPA", "LMTPSA"}},
+	    {{"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA", "UTF8SMTPSA"},
+		{"UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA", "UTF8LMTPSA"}},
+	};
+	bool lmtp = (flags & RECEIVED_LMTP) != 0, utf8 = (flags & RECEIVED_UTF8) != 0;
+	unsigned tls = (flags & RECEIVED_TLS) != 0 ? 1 : 0;
+	unsigned auth = (flags & RECEIVED_AUTH) != 0 ? 2 : 0;
+
+	if (!lmtp && (flags & RECEIVED_EXTENDED) == 0)
+		return "SMTP";
+	return names[utf8][lmtp][tls + auth];
+}
+
 int
 received_format(const struct received *r, struct buf *out)
 {
@@ -139,7 +156,8 @@ received_format(const struct received *r, struct buf *out)
 	write_from(&f, r);
 	write_clause(&f, "by", r->by_host);
 	write_clause(&f, "with", r->protocol);
-	write_tls(&f, r->tls_comment);
+	write_comment(&f, "", r->tls_comment);
+	write_comment(&f, "Authenticated sender: ", r->auth);
 	write_clause(&f, "id", r->id);
 	write_for(&f, r);
 	fold_text(&f, ";");

@@ -124,6 +124,39 @@ check_patterns(const struct conf *c, const char *stranger)
 	}
 }
 
+/* What those who ask filters rely on. */
+static void
+check_filters(const struct conf *c)
+{
+	size_t i, j;
+
+	for (i = 0; i < c->nlisteners; i++) {
+		const char *name = c->listeners[i].filter;
+
+		if (name != NULL && conf_filter_find(c, name) == NULL)
+			abort();
+	}
+	for (i = 0; i < c->nfilters; i++) {
+		const struct conf_filter *f = &c->filters[i];
+
+		for (j = 0; j < f->nmembers; j++) {
+			const struct conf_filter *member = conf_filter_find(c, f->members[j]);
+
+			if (member == NULL || member->chain || member >= f)
+				abort();
+		}
+		for (j = 0; j < f->ntests; j++)
+			if (f->tests[j].table != NULL &&
+			    conf_table_find(c, f->tests[j].table) == NULL)
+				abort();
+		for (j = 0; f->text != NULL && f->text[j] != '\0'; j++)
+			if (f->text[j] < ' ' || f->text[j] > '~' || j == CONF_REPLY_MAX * 2)
+				abort();
+		if (f->code != 0 && (f->code / 100 != f->status[0] - '0' || j == 0))
+			abort();
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -139,6 +172,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_errors(&errors);
 	} else {
 		check_dump(c);
+		check_filters(c);
 		check_patterns(c, stranger);
 		check_patterns(c, "../.@..");
 	}

@@ -8,6 +8,7 @@
 #include "lib/base/str.h"
 #include "lib/mail/address.h"
 #include "lookup/mx.h"
+#include "lookup/rdns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,6 +26,7 @@ static void
 check_records(const struct dns_records *records)
 {
 	static const struct mx_question q = {"d.example", "self.example", 7};
+	struct rdns_names names;
 	struct mx_list list;
 	size_t i;
 
@@ -36,12 +38,16 @@ check_records(const struct dns_records *records)
 		    strcmp(list.hosts[i].name, q.self) == 0 ||
 		    (i > 0 && list.hosts[i].preference < list.hosts[i - 1].preference))
 			abort();
+	rdns_choose(records, &names);
+	for (i = 0; i < names.n; i++)
+		if (!address_domain_valid(names.list[i], false))
+			abort();
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum dns_type types[] = {DNS_A, DNS_MX, DNS_AAAA};
+	static const enum dns_type types[] = {DNS_A, DNS_PTR, DNS_MX, DNS_AAAA};
 	struct dns_records records;
 	size_t i;
 

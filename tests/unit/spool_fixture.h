@@ -218,14 +218,20 @@ struct snap {
 		uint64_t id, size;
 		uint32_t nchunks;
 		unsigned int flags;
-		char sender[64], client[64];
+		int priority;
+		int64_t expires_s, release_s, by_s;
+		enum ipc_by by;
+		bool by_trace;
+		char sender[64], client[64], envid[SPOOL_ENVID_MAX + 1], ret[SPOOL_RET_MAX + 1];
 	} m[SNAP_MAX];
 	struct {
 		uint64_t key;
 		enum spool_state state;
 		int64_t due_s;
 		uint32_t attempts;
-		char address[64], original[64], action[32], dest[64], status[32], text[64];
+		unsigned int notify;
+		char address[64], original[64], orcpt[64], action[32], dest[64], status[32],
+		    text[64];
 	} r[SNAP_MAX];
 };
 
@@ -240,6 +246,14 @@ on_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
 		t->m[t->nmessages].size = m->size_bytes;
 		t->m[t->nmessages].nchunks = m->nchunks;
 		t->m[t->nmessages].flags = m->flags;
+		t->m[t->nmessages].priority = m->priority;
+		t->m[t->nmessages].expires_s = m->expires_s;
+		t->m[t->nmessages].release_s = m->release_s;
+		t->m[t->nmessages].by = m->by;
+		t->m[t->nmessages].by_s = m->by_s;
+		t->m[t->nmessages].by_trace = m->by_trace;
+		(void)snprintf(t->m[t->nmessages].envid, SPOOL_ENVID_MAX + 1, "%s", m->envid);
+		(void)snprintf(t->m[t->nmessages].ret, SPOOL_RET_MAX + 1, "%s", m->ret);
 		(void)snprintf(t->m[t->nmessages].sender, 64, "%s", m->sender);
 		(void)snprintf(t->m[t->nmessages].client, 64, "%s", m->client);
 		t->nmessages++;
@@ -251,6 +265,8 @@ on_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
 	t->r[t->nrcpts].state = r->state;
 	t->r[t->nrcpts].due_s = r->due_s;
 	t->r[t->nrcpts].attempts = r->attempts;
+	t->r[t->nrcpts].notify = r->notify;
+	(void)snprintf(t->r[t->nrcpts].orcpt, 64, "%s", r->orcpt);
 	(void)snprintf(t->r[t->nrcpts].address, 64, "%s", r->address);
 	(void)snprintf(t->r[t->nrcpts].original, 64, "%s", r->original);
 	(void)snprintf(t->r[t->nrcpts].action, 32, "%s", r->action);

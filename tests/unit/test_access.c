@@ -65,6 +65,8 @@ test_requests(void **state)
 	} cases[] = {
 	    {MSG_list, {0}, ACCESS_VIEW, NULL},
 	    {MSG_read, {0}, ACCESS_VIEW, NULL},
+	    {MSG_clients, {0}, ACCESS_VIEW, NULL},
+	    {MSG_clients_clear, {0}, ACCESS_OPERATE, "clear-clients"},
 	    {MSG_stats, {0}, ACCESS_VIEW, NULL},
 	    {MSG_procs, {0}, ACCESS_VIEW, NULL},
 	    {MSG_change, {.change = {.what = IPC_SCHEDULE}}, ACCESS_OPERATE, "schedule"},

@@ -222,12 +222,174 @@ test_put_off(void **state)
 	spool_close(p.spool);
 }
 
+/* -- late, and the sender wants to hear of it (RFC 2852) -- */
+
+struct found { /* the newest report */
+	uint64_t id;
+	uint32_t nchunks;
+	unsigned int flags;
+	int priority;
+	size_t nreports;
+	struct buf text;
+};
+
+static void
+on_find(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
+{
+	struct found *f = arg;
+
+	if (r != NULL || (m->flags & SPOOL_IS_REPORT) == 0)
+		return;
+	f->nreports++;
+	f->id = m->id;
+	f->nchunks = m->nchunks;
+	f->flags = m->flags;
+	f->priority = m->priority;
+}
+
+static void
+on_found_text(void *arg, struct span data)
+{
+	struct found *f = arg;
+
+	assert_int_equal(buf_append(&f->text, data.data, data.len), 0);
+}
+
+static void
+find_report(struct spool *s, struct found *f, size_t nreports)
+{
+	uint32_t seq;
+
+	*f = (struct found){.nreports = 0};
+	assert_int_equal(spool_list(s, 0, MANY, MANY, on_find, f), 0);
+	assert_int_equal(f->nreports, nreports);
+	buf_init(&f->text, 1U << 20);
+	for (seq = 0; seq < f->nchunks; seq++)
+		assert_int_equal(spool_read(s, f->id, seq, on_found_text, f), 0);
+	assert_int_equal(buf_append(&f->text, "", 1), 0);
+}
+
+static void
+has(const struct found *f, const char *what, bool wanted)
+{
+	if ((strstr((const char *)buf_head(&f->text), what) != NULL) != wanted)
+		fail_msg("%s %s in:\n%s", what, wanted ? "is not" : "is",
+		    (const char *)buf_head(&f->text));
+}
+
+static void
+put_late(struct spool *s, unsigned int notify, uint64_t *id)
+{
+	struct spool_rcpt r[] = {
+	    rcpt_make("a@example.net"), rcpt_make("b@example.net"), rcpt_make("c@example.net")};
+	struct spool_message m;
+
+	assert_int_equal(spool_begin(s, NOW, 0, id), 0);
+	m = message_make(*id);
+	m.by = IPC_BY_NOTIFY;
+	m.by_s = NOW + 600;
+	m.flags = SPOOL_REQUIRETLS;
+	m.priority = 4;
+	r[0].notify = notify;
+	r[1].notify = 1; /* NEVER */
+	r[2].notify = notify;
+	spool_finish(s, &m, (struct span){(const uint8_t *)"", 0}, r, 3, NULL, NULL);
+	spool_commit(s, NOW);
+}
+
+static void
+run_at(struct program *p, int64_t at_s)
+{
+	now_s = at_s;
+	p->reports_due = true;
+	run(p, 3);
+}
+
+/* Told once, of those still on their way; the failure before it is told by itself. */
+static void
+test_late(void **state)
+{
+	static const struct conf conf = {.values = {.queue_ttl_s = 1000}};
+	static const struct spool_answer failed = {"5.1.1", "no such user", "mx.example.net"};
+	static const struct spool_answer deferred = {"4.4.1", "connection refused", ""};
+	struct program p = {.conf = &conf};
+	struct found f;
+	uint64_t id;
+
+	(void)state;
+	fixture_wipe();
+	now_s = NOW;
+	p.spool = open_reserving(0);
+	put_late(p.spool, 0, &id);
+	spool_failed(p.spool, SPOOL_KEY(id, 0), NOW + 10, &failed, NULL, NULL);
+	spool_deferred(p.spool, SPOOL_KEY(id, 2), NOW + 900, &deferred, NULL, NULL);
+	spool_commit(p.spool, NOW);
+	run_at(&p, NOW + 10);
+	find_report(p.spool, &f, 1);
+	has(&f, "Action: failed", true);
+	has(&f, "a@example.net", true);
+	has(&f, "c@example.net", false);
+	/* RFC 8689 5: and it is to be kept as close as what it tells of. */
+	assert_int_equal(f.flags, SPOOL_IS_REPORT | SPOOL_REQUIRETLS);
+	assert_int_equal(f.priority, 4);
+	buf_free(&f.text);
+	run_at(&p, NOW + 599);
+	assert_int_equal(p.reports, 1);
+	run_at(&p, NOW + 600);
+	find_report(p.spool, &f, 2);
+	has(&f, "Action: delayed", true);
+	has(&f, "Status: 4.4.7", true);
+	has(&f, "Deliver-By-Date: ", true);
+	has(&f, "Will-Retry-Until: ", true);
+	has(&f, "Diagnostic-Code: x-postern; connection refused", true);
+	has(&f, "Final-Recipient: rfc822; c@example.net", true);
+	has(&f, "a@example.net", false);
+	has(&f, "b@example.net", false);
+	buf_free(&f.text);
+	run_at(&p, NOW + 99999);
+	assert_int_equal(p.reports, 2);
+	spool_close(p.spool);
+	now_s = NOW;
+}
+
+static void
+on_id(void *arg, uint64_t id)
+{
+	(void)id;
+	++*(size_t *)arg;
+}
+
+/* Nobody is told who wants to hear of failures only; and that is settled too. */
+static void
+test_late_unwanted(void **state)
+{
+	static const struct conf conf = {.values = {.queue_ttl_s = 1000}};
+	struct program p = {.conf = &conf};
+	size_t left = 0;
+	uint64_t id;
+
+	(void)state;
+	fixture_wipe();
+	now_s = NOW;
+	p.spool = open_reserving(0);
+	put_late(p.spool, 4, &id);
+	run_at(&p, NOW + 600);
+	assert_int_equal(p.reports, 0);
+	assert_int_equal(spool_reports(p.spool, NOW + 600, 9, on_id, &left), 0);
+	assert_int_equal(left, 0);
+	assert_int_equal(snap_list(p.spool)->nrcpts, 3);
+	spool_close(p.spool);
+	now_s = NOW;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_many),
 	    cmocka_unit_test(test_put_off),
+	    cmocka_unit_test(test_late),
+	    cmocka_unit_test(test_late_unwanted),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

@@ -339,8 +339,7 @@ static const struct {
     {"listen on a tls auth <x>", "1:23: undefined table 'x'"},
     {"listen on a tls pki x", "1:21: undefined pki 'x'"},
     {"listen on a tls auth auth-optional", "1:11: 'auth' and 'auth-optional' exclude each other"},
-    {"listen on a filter x", "1:13: 'listen filter' is not supported by this release: there are no "
-			     "filters"},
+    {"listen on a filter x", "1:20: undefined filter 'x'"},
     /* actions */
     {"action \"a\" maildr", "1:12: unknown action method 'maildr', did you mean 'maildir'?"},
     {"action local relay", "1:8: expected an action name, found the keyword 'local' (quote it to "

@@ -66,7 +66,8 @@ static const struct {
     {"action a relay ttl 0", "'0' is not a duration such as 4d"},
 };
 
-static const char tables[] = "\ntable m { k = v }\ntable l { x }\npki p cert /c key /k\n";
+static const char tables[] = "\ntable m { k = v }\ntable l { x }\npki p cert /c key /k\n"
+			     "filter f phase connect match !fcrdns junk\n";
 
 static struct conf *
 parse(const char *text, size_t len, struct conf_errors *errors)

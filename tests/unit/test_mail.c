@@ -53,6 +53,70 @@ test_date(void **state)
 	assert_string_equal(text, "");
 }
 
+static void
+test_date_parse(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} good[] = {
+	    {"1970-01-01T00:00:00Z", 0},
+	    {"1969-12-31T23:59:59Z", -1},
+	    {"2026-11-22T23:37:29Z", 1795390649},
+	    {"2026-11-22t23:37:29z", 1795390649},
+	    {"2026-11-22T23:37:29.999Z", 1795390649},
+	    {"2026-11-23T08:37:29+09:00", 1795390649},
+	    {"2026-11-22T20:07:29-03:30", 1795390649},
+	    {"2000-02-29T00:00:00Z", 951782400},
+	    {"2000-03-01T00:00:00Z", 951868800},
+	    {"1999-12-31T23:59:60Z", 946684800},
+	    {"2038-01-19T03:14:08Z", 2147483648},
+	    {"0000-01-01T00:00:00Z", -62167219200},
+	    {"9999-12-31T23:59:59Z", 253402300799},
+	};
+	static const char *const bad[] = {"", "2026", "2026-11-22", "2026-11-22T23:37:29",
+	    "2026-11-22T23:37:29ZZ", "2026-11-22T23:37:29 Z", "2026-11-22 23:37:29Z",
+	    "26-11-22T23:37:29Z", "2026-1-22T23:37:29Z", "2026-11-22T23:37Z",
+	    "2026-00-22T23:37:29Z", "2026-13-22T23:37:29Z", "2026-11-00T23:37:29Z",
+	    "2026-11-31T23:37:29Z", "2026-02-29T23:37:29Z", "1900-02-29T23:37:29Z",
+	    "2026-11-22T24:00:00Z", "2026-11-22T23:60:29Z", "2026-11-22T23:37:61Z",
+	    "2026-11-22T23:37:29.Z", "2026-11-22T23:37:29+0900", "2026-11-22T23:37:29+24:00",
+	    "2026-11-22T23:37:29+09:60", "2026-11-22T23:37:29+", "-2026-11-22T23:37:29Z",
+	    "2026-11-22T23:37:2aZ"};
+	int64_t seconds;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(good); i++) {
+		print_message("%s\n", good[i].text);
+		assert_int_equal(date_parse_internet(good[i].text, &seconds), 0);
+		assert_int_equal(seconds, good[i].seconds);
+	}
+	for (i = 0; i < NITEMS(bad); i++) {
+		print_message("%s\n", bad[i]);
+		assert_int_equal(date_parse_internet(bad[i], &seconds), -1);
+	}
+}
+
+/* Every day of four centuries, beside the C library. */
+static void
+test_date_parse_days(void **state)
+{
+	char text[32];
+	int64_t day, seconds;
+	struct tm tm;
+	time_t t;
+
+	(void)state;
+	for (day = -40000; day < 110000; day++) {
+		t = (time_t)(day * 86400);
+		assert_non_null(gmtime_r(&t, &tm));
+		assert_true(strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0);
+		assert_int_equal(date_parse_internet(text, &seconds), 0);
+		assert_int_equal(seconds, t);
+	}
+}
+
 /* -- trace fields -- */
 
 static const struct received full = {
@@ -62,6 +126,7 @@ static const struct received full = {
     .by_host = "mx.example.org",
     .protocol = "ESMTPS",
     .tls_comment = "TLSv1.3 TLS_AES_256_GCM_SHA384",
+    .auth = "",
     .id = "00000012ab",
     .for_addr = "demo@example.org",
     .when = 1795390649,
@@ -102,6 +167,61 @@ test_received(void **state)
 			   "\tSun, 22 Nov 2026 23:37:29 +0000\r\n");
 }
 
+/* A client that is to be hidden leaves neither its name nor its address. */
+static void
+test_received_masked(void **state)
+{
+	struct received r = full;
+
+	(void)state;
+	r.helo = r.client_addr = "";
+	r.protocol = received_protocol(RECEIVED_EXTENDED | RECEIVED_TLS | RECEIVED_AUTH);
+	r.auth = "demo@example.org";
+	received_check(&r,
+	    "Received: by mx.example.org with ESMTPSA (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n"
+	    "\t(Authenticated sender: demo@example.org) id 00000012ab\r\n"
+	    "\tfor <demo@example.org>;\r\n"
+	    "\tSun, 22 Nov 2026 23:37:29 +0000\r\n");
+	r.auth = NULL;
+	r.tls_comment = r.for_addr = "";
+	received_check(&r, "Received: by mx.example.org with ESMTPSA id 00000012ab;\r\n"
+			   "\tSun, 22 Nov 2026 23:37:29 +0000\r\n");
+}
+
+static void
+test_received_protocol(void **state)
+{
+	static const struct {
+		unsigned flags;
+		const char *name;
+	} rows[] = {
+	    {0, "SMTP"},
+	    {RECEIVED_TLS, "SMTP"},
+	    {RECEIVED_EXTENDED, "ESMTP"},
+	    {RECEIVED_EXTENDED | RECEIVED_TLS, "ESMTPS"},
+	    {RECEIVED_EXTENDED | RECEIVED_AUTH, "ESMTPA"},
+	    {RECEIVED_EXTENDED | RECEIVED_TLS | RECEIVED_AUTH, "ESMTPSA"},
+	    {RECEIVED_EXTENDED | RECEIVED_UTF8, "UTF8SMTP"},
+	    {RECEIVED_EXTENDED | RECEIVED_UTF8 | RECEIVED_TLS, "UTF8SMTPS"},
+	    {RECEIVED_EXTENDED | RECEIVED_UTF8 | RECEIVED_AUTH, "UTF8SMTPA"},
+	    {RECEIVED_EXTENDED | RECEIVED_UTF8 | RECEIVED_TLS | RECEIVED_AUTH, "UTF8SMTPSA"},
+	    {RECEIVED_LMTP, "LMTP"},
+	    {RECEIVED_LMTP | RECEIVED_EXTENDED, "LMTP"},
+	    {RECEIVED_LMTP | RECEIVED_TLS, "LMTPS"},
+	    {RECEIVED_LMTP | RECEIVED_AUTH, "LMTPA"},
+	    {RECEIVED_LMTP | RECEIVED_TLS | RECEIVED_AUTH, "LMTPSA"},
+	    {RECEIVED_LMTP | RECEIVED_UTF8, "UTF8LMTP"},
+	    {RECEIVED_LMTP | RECEIVED_UTF8 | RECEIVED_TLS, "UTF8LMTPS"},
+	    {RECEIVED_LMTP | RECEIVED_UTF8 | RECEIVED_AUTH, "UTF8LMTPA"},
+	    {RECEIVED_LMTP | RECEIVED_UTF8 | RECEIVED_TLS | RECEIVED_AUTH, "UTF8LMTPSA"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(rows); i++)
+		assert_string_equal(received_protocol(rows[i].flags), rows[i].name);
+}
+
 static void
 test_received_hostile(void **state)
 {
@@ -112,9 +232,11 @@ test_received_hostile(void **state)
 	r.client_name = "b\\\xff;c";
 	r.client_addr = "]) by evil (";
 	r.tls_comment = "x) (y\n";
+	r.auth = "u)\r\nX: (";
 	r.for_addr = "a@b>\r\nX: y";
 	received_check(&r, "Received: from a???Subject:?x?? (b???c []??by?evil??])\r\n"
-			   "\tby mx.example.org with ESMTPS (x? ?y?) id 00000012ab;\r\n"
+			   "\tby mx.example.org with ESMTPS (x? ?y?)\r\n"
+			   "\t(Authenticated sender: u???X: ?) id 00000012ab;\r\n"
 			   "\tSun, 22 Nov 2026 23:37:29 +0000\r\n");
 }
 
@@ -153,6 +275,11 @@ static const struct header_row header_rows[] = {
 	true, 40},
     {"Date: x\r\nMessage-Id: <y>\r\nFrom: z\r\n\r\n", 0, 0, true, true, true, true, 35},
     {"Dates: x\r\nX-Date: x\r\nDat: x\r\n\r\n", 0, 0, false, false, false, true, 29},
+    {"DATE : x\r\nmessage-ID\t :\r\n <y>\r\n\r\n", 0, 0, true, true, false, true, 31},
+    {"Date:\r\nMessage-ID:\r\n\r\n", 0, 0, true, true, false, true, 20},
+    {"Resent-Date: x\r\nResent-Message-ID: x\r\nMessage-IDs: x\r\n\r\n", 0, 0, false, false, false,
+	true, 54},
+    {"Message-ID\r\n : <y>\r\nDate: x\r\n\r\n", 0, 0, false, false, false, true, 0},
     {"Subject: x\r\n Date: y\r\n\tReceived: z\r\n\r\n", 0, 0, false, false, false, true, 36},
     {"X-A-Name-Longer-Than-Any: x\r\nFrom: y\r\n\r\n", 0, 0, false, false, true, true, 38},
     {"Delivered-To: demo@example.org\r\n\r\n", 0, 1, false, false, false, true, 32},
@@ -350,7 +477,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_date),
+	    cmocka_unit_test(test_date_parse),
+	    cmocka_unit_test(test_date_parse_days),
 	    cmocka_unit_test(test_received),
+	    cmocka_unit_test(test_received_masked),
+	    cmocka_unit_test(test_received_protocol),
 	    cmocka_unit_test(test_received_hostile),
 	    cmocka_unit_test(test_received_for),
 	    cmocka_unit_test(test_header),

@@ -70,6 +70,23 @@ test_lines(void **state)
 				check_cut(&cases[i].in, &cases[i].out, one, two);
 }
 
+/* Of a binary message not an octet is touched. */
+static void
+test_lines_off(void **state)
+{
+	static const struct text in = TEXT("a\r\nb\r\r\n\n\0\r");
+	struct unix_lines u = {.off = true};
+	uint8_t out[32];
+	size_t n;
+
+	(void)state;
+	n = unix_lines_feed(&u, (const uint8_t *)in.data, 2, out);
+	n += unix_lines_feed(&u, (const uint8_t *)in.data + 2, in.len - 2, out + n);
+	n += unix_lines_end(&u, out + n);
+	assert_int_equal(n, in.len);
+	assert_memory_equal(out, in.data, n);
+}
+
 /* -- a Maildir -- */
 
 struct box {
@@ -267,6 +284,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_lines),
+	    cmocka_unit_test(test_lines_off),
 	    WITH_BOX(test_deliver),
 	    WITH_BOX(test_large),
 	    WITH_BOX(test_abandon),

@@ -139,6 +139,7 @@ test_equals_are_shuffled_and_many_are_cut(void **state)
 #define HEADER(answers) "\0\1\x85\x80\0\1\0" answers "\0\0\0\0"
 #define QUESTION	"\1a\0\0\17\0\1" /* a. MX IN, at 12 */
 #define MX_RR		"\xc0\x0c\0\17\0\1\0\0\0\74"
+#define PTR_RR		"\xc0\x0c\0\14\0\1\0\0\0\74"
 #define PACKET(text)	text, sizeof(text) - 1
 
 static const struct {
@@ -154,6 +155,11 @@ static const struct {
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\6\0\12\1b\xc0\x0c"), DNS_MX, 0, 1, 0, "b.a"},
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\3\0\0\0"), DNS_MX, 0, 1, 0, ""},
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\6\0\12\2MX\0"), DNS_A, 0, 0, 0, NULL},
+    {PACKET(HEADER("\1") QUESTION PTR_RR "\0\4\2MX\0"), DNS_PTR, 0, 1, 0, "mx"},
+    {PACKET(HEADER("\1") QUESTION PTR_RR "\0\2\xc0\x0c"), DNS_PTR, 0, 1, 0, "a"},
+    {PACKET(HEADER("\1") QUESTION PTR_RR "\0\4\2M\n\0"), DNS_PTR, 0, 0, 1, NULL},
+    {PACKET(HEADER("\1") QUESTION PTR_RR "\0\3\2MX\0"), DNS_PTR, 0, 0, 1, NULL},
+    {PACKET(HEADER("\1") QUESTION PTR_RR "\0\4\2MX\0"), DNS_MX, 0, 0, 0, NULL},
     {PACKET(HEADER("\2") QUESTION MX_RR "\0\6\0\12\2M\n\0" MX_RR "\0\6\0\12\2ok\0"), DNS_MX, 0, 1,
 	1, "ok"},
     {PACKET(HEADER("\1") QUESTION MX_RR "\0\6\0\12\2a.\0"), DNS_MX, 0, 0, 1, NULL},

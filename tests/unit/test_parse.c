@@ -161,6 +161,149 @@ test_mail_values(void **state)
 	assert_int_equal(m.body, BODY_KIND_NONE);
 }
 
+/* Parameters of submission (RFC 6710, 4865, 2852, 8689): those in bounds, and those beside them. */
+static void
+test_mail_submission(void **state)
+{
+	static const struct {
+		const char *params;
+		enum parse_result result;
+	} rows[] = {
+	    {"REQUIRETLS", PARSE_OK},
+	    {"requiretls", PARSE_OK},
+	    {"REQUIRETLS=", PARSE_BAD_PARAM},
+	    {"REQUIRETLS=1", PARSE_BAD_PARAM},
+	    {"REQUIRETLS REQUIRETLS", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY=", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY=-", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY=10", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY=-10", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY=-0", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY=+1", PARSE_BAD_PARAM},
+	    {"MT-PRIORITY=a", PARSE_BAD_PARAM},
+	    {"MT-PRIORITYS=1", PARSE_UNKNOWN_PARAM},
+	    {"HOLDFOR", PARSE_BAD_PARAM},
+	    {"HOLDFOR=", PARSE_BAD_PARAM},
+	    {"HOLDFOR=0", PARSE_BAD_PARAM},
+	    {"HOLDFOR=01", PARSE_BAD_PARAM},
+	    {"HOLDFOR=-1", PARSE_BAD_PARAM},
+	    {"HOLDFOR=1000000000", PARSE_BAD_PARAM},
+	    {"HOLDFOR=1 HOLDFOR=1", PARSE_BAD_PARAM},
+	    {"HOLDFOR=1 HOLDUNTIL=2026-11-22T23:37:29Z", PARSE_BAD_PARAM},
+	    {"HOLDUNTIL=2026-11-22T23:37:29Z HOLDFOR=1", PARSE_BAD_PARAM},
+	    {"HOLDUNTIL=", PARSE_BAD_PARAM},
+	    {"HOLDUNTIL=tomorrow", PARSE_BAD_PARAM},
+	    {"HOLDUNTIL=1970-01-01T00:00:00Z", PARSE_BAD_PARAM},
+	    {"HOLDUNTIL=1969-12-31T23:59:59Z", PARSE_BAD_PARAM},
+	    {"BY", PARSE_BAD_PARAM},
+	    {"BY=", PARSE_BAD_PARAM},
+	    {"BY=120", PARSE_BAD_PARAM},
+	    {"BY=120;", PARSE_BAD_PARAM},
+	    {"BY=;R", PARSE_BAD_PARAM},
+	    {"BY=-;N", PARSE_BAD_PARAM},
+	    {"BY=+-1;N", PARSE_BAD_PARAM},
+	    {"BY=120;X", PARSE_BAD_PARAM},
+	    {"BY=120;T", PARSE_BAD_PARAM},
+	    {"BY=120;RN", PARSE_BAD_PARAM},
+	    {"BY=120;RTT", PARSE_BAD_PARAM},
+	    {"BY=0;R", PARSE_BAD_PARAM},
+	    {"BY=-0;R", PARSE_BAD_PARAM},
+	    {"BY=-120;R", PARSE_BAD_PARAM},
+	    {"BY=1234567890;N", PARSE_BAD_PARAM},
+	    {"BY=0x10;N", PARSE_BAD_PARAM},
+	};
+	char arg[256];
+	struct mail_args m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(rows); i++) {
+		print_message("%s\n", rows[i].params);
+		(void)snprintf(arg, sizeof(arg), "FROM:<a@b> %s", rows[i].params);
+		assert_int_equal(parse_mail(arg, &m), rows[i].result);
+	}
+	assert_int_equal(parse_mail("FROM:<a@b> requiretls", &m), PARSE_OK);
+	assert_true(m.requiretls);
+	assert_int_equal(parse_mail("FROM:<a@b>", &m), PARSE_OK);
+	assert_false(m.requiretls || m.has_priority || m.has_hold || m.has_by);
+}
+
+static void
+test_mail_priority(void **state)
+{
+	char arg[64];
+	struct mail_args m;
+	int i;
+
+	(void)state;
+	for (i = -9; i <= 9; i++) {
+		(void)snprintf(arg, sizeof(arg), "FROM:<a@b> mt-Priority=%d", i);
+		assert_int_equal(parse_mail(arg, &m), PARSE_OK);
+		assert_true(m.has_priority);
+		assert_int_equal(m.priority, i);
+	}
+}
+
+static void
+test_mail_hold(void **state)
+{
+	static const struct {
+		const char *param;
+		int64_t hold_for_s, hold_until_s;
+	} rows[] = {
+	    {"HOLDFOR=1", 1, 0},
+	    {"holdfor=999999999", 999999999, 0},
+	    {"HOLDUNTIL=2026-11-22T23:37:29Z", 0, 1795390649},
+	    {"holduntil=2026-11-23t08:37:29+09:00", 0, 1795390649},
+	};
+	char arg[128];
+	struct mail_args m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(rows); i++) {
+		print_message("%s\n", rows[i].param);
+		(void)snprintf(arg, sizeof(arg), "FROM:<a@b> %s", rows[i].param);
+		assert_int_equal(parse_mail(arg, &m), PARSE_OK);
+		assert_true(m.has_hold);
+		assert_int_equal(m.hold_for_s, rows[i].hold_for_s);
+		assert_int_equal(m.hold_until_s, rows[i].hold_until_s);
+	}
+}
+
+static void
+test_mail_by(void **state)
+{
+	static const struct {
+		const char *param;
+		int64_t by_s;
+		char mode;
+		bool trace;
+	} rows[] = {
+	    {"BY=1;R", 1, 'R', false},
+	    {"BY=+120;RT", 120, 'R', true},
+	    {"by=000000120;nt", 120, 'N', true},
+	    {"BY=999999999;N", 999999999, 'N', false},
+	    {"BY=-999999999;N", -999999999, 'N', false},
+	    {"BY=0;N", 0, 'N', false},
+	};
+	char arg[128];
+	struct mail_args m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(rows); i++) {
+		print_message("%s\n", rows[i].param);
+		(void)snprintf(arg, sizeof(arg), "FROM:<a@b> %s", rows[i].param);
+		assert_int_equal(parse_mail(arg, &m), PARSE_OK);
+		assert_true(m.has_by);
+		assert_int_equal(m.by_s, rows[i].by_s);
+		assert_int_equal(m.by_mode, rows[i].mode);
+		assert_int_equal(m.by_trace, rows[i].trace);
+	}
+}
+
 /* -- RCPT -- */
 
 static void
@@ -175,6 +318,9 @@ test_rcpt_results(void **state)
 	} rows[] = {
 	    {"TO:<a@b>", false, PARSE_OK, 0, ""},
 	    {"to: <Postmaster>", false, PARSE_OK, 0, ""},
+	    {"TO:<POSTMASTER>", false, PARSE_OK, 0, ""},
+	    {"TO:<postmasters>", false, PARSE_BAD_ADDRESS, 0, NULL},
+	    {"TO:<" L50 "01234567890123@b>", false, PARSE_OK, 0, ""},
 	    {"TO:<a@b> NOTIFY=NEVER", false, PARSE_OK, NOTIFY_NEVER, ""},
 	    {"TO:<a@b> notify=success,Delay", false, PARSE_OK, NOTIFY_SUCCESS | NOTIFY_DELAY, ""},
 	    {"TO:<a@b> ORCPT=rfc822;x+40y NOTIFY=FAILURE", false, PARSE_OK, NOTIFY_FAILURE,
@@ -338,6 +484,10 @@ main(void)
 	    cmocka_unit_test(test_commands),
 	    cmocka_unit_test(test_mail_results),
 	    cmocka_unit_test(test_mail_values),
+	    cmocka_unit_test(test_mail_submission),
+	    cmocka_unit_test(test_mail_priority),
+	    cmocka_unit_test(test_mail_hold),
+	    cmocka_unit_test(test_mail_by),
 	    cmocka_unit_test(test_rcpt_results),
 	    cmocka_unit_test(test_orcpt_length),
 	    cmocka_unit_test(test_hello),

@@ -46,7 +46,9 @@ test_find(void **state)
 	    {"s", NULL, "could be any of show, schedule", 0},
 	    {"re 1", NULL, "could be any of remove, resume", 0},
 	    {"mon", "monitor", NULL, 1},
-	    {"show", NULL, "show what? one of queue, message, status, sandbox, stats", 0},
+	    {"cl c all", "clear", "clients", 2},
+	    {"sh c", "show", "clients", 2},
+	    {"show", NULL, "show what? one of queue, message, status, sandbox, stats, clients", 0},
 	    {"shwo queue", NULL, "did you mean 'show'?", 0},
 	    {"show qeue", NULL, "did you mean 'queue'?", 0},
 	    {"frobnicate", NULL, "expected one of show, schedule, remove", 0},
@@ -125,6 +127,11 @@ test_args(void **state)
 	    {"pause dddddddddd", -1, 0, 0}, /* past IPC_ID_MAX */
 	    {"pause 5ddddddddd", 0, TARGET_MESSAGE, 0x5ddddddddd},
 	    {"pause all", -1, 0, 0},
+	    {"clear clients all", 0, TARGET_ALL, 0},
+	    {"clear clients 192.0.2.1", 0, TARGET_CLIENT, 0},
+	    {"cl c 2001:db8::/64", 0, TARGET_CLIENT, 0},
+	    {"clear clients", -1, 0, 0},
+	    {"clear clients unix all", -1, 0, 0},
 	};
 	size_t i;
 

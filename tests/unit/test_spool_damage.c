@@ -87,7 +87,13 @@ static const struct {
     {"UPDATE message SET client = hex(zeroblob(3000000)) WHERE id = ?1", false},
     {"UPDATE message SET nchunks = 0 WHERE id = ?1", false},
     {"UPDATE message SET flags = -1 WHERE id = ?1", false},
-    {"UPDATE message SET flags = 256 WHERE id = ?1", false},
+    {"UPDATE message SET flags = 65536 WHERE id = ?1", false},
+    {"UPDATE message SET priority = 10 WHERE id = ?1", false},
+    {"UPDATE message SET priority = -10 WHERE id = ?1", false},
+    {"UPDATE message SET release = -9223372036854775807 - 1 WHERE id = ?1", false},
+    {"UPDATE message SET by_mode = 3 WHERE id = ?1", false},
+    {"UPDATE message SET by_time = -9223372036854775807 - 1 WHERE id = ?1", false},
+    {"UPDATE message SET by_trace = 2 WHERE id = ?1", false},
     {"UPDATE message SET nchunks = 1 << 24 WHERE id = ?1", false},
     {"UPDATE message SET expires = -9223372036854775807 - 1 WHERE id = ?1", false},
     {"UPDATE message SET sender = printf('%0513d', 0) WHERE id = ?1", false},
@@ -153,6 +159,9 @@ static const struct {
 	const char *field;
 	uint64_t spool;
 } bounds[] = {
+    {MSG_mail_begin, "flags", SPOOL_FLAGS_MAX},
+    {MSG_mail_begin, "priority", SPOOL_PRIORITY_MAX},
+    {MSG_mail_begin, "by", IPC_BY__MAX - 1},
     {MSG_job, "id", SPOOL_ID_MAX},
     {MSG_job, "sender", SPOOL_ADDRESS_MAX},
     {MSG_job, "action", SPOOL_WORD_MAX},

@@ -11,21 +11,29 @@
 #include "lib/base/bug.h"
 #include "session/states.h"
 
-static const enum state states[] = {STATE_NEW, STATE_IDLE, STATE_MAIL, STATE_RCPT, STATE_ASKING,
-    STATE_BEGINNING, STATE_DATA, STATE_COMMITTING, STATE_CLOSING};
+static const enum state states[] = {STATE_PROXY, STATE_ENTERING, STATE_NEW, STATE_IDLE, STATE_MAIL,
+    STATE_RCPT, STATE_CHUNKS, STATE_DELAYED, STATE_FILTERING, STATE_ASKING, STATE_BEGINNING,
+    STATE_DATA, STATE_CHUNK, STATE_SWALLOW, STATE_COMMITTING, STATE_CLOSING};
 
 /* Row: from; column: to; in the order above. */
 static const char *const edges[NITEMS(states)] = {
-    /*             NIMRABDCX */
-    /* NEW */ ".x......x",
-    /* IDLE */ ".xx.....x",
-    /* MAIL */ ".x..x...x",
-    /* RCPT */ ".x..xx..x",
-    /* ASKING */ "..xx....x",
-    /* BEGINNING */ ".x....x.x",
-    /* DATA */ ".x.....xx",
-    /* COMMITTING */ ".x......x",
-    /* CLOSING */ "........x",
+    /*            PENIMRKDFABTCSOX */
+    /* PROXY */ ".x.............x",
+    /* ENTERING */ "x.x............x",
+    /* NEW */ ".x.x...xx....x.x",
+    /* IDLE */ ".x.xx..xx....x.x",
+    /* MAIL */ "...x...xxx...x.x",
+    /* RCPT */ "...x...xxxx..x.x",
+    /* CHUNKS */ "...x...xx...x..x",
+    /* DELAYED */ "..xxxxx........x",
+    /* FILTERING */ "..xxxxx..xx..xxx",
+    /* ASKING */ "....xx.........x",
+    /* BEGINNING */ "...x.......xxx.x",
+    /* DATA */ "...x....x.....xx",
+    /* CHUNK */ "...x..x.x.....xx",
+    /* SWALLOW */ "..xxxx.........x",
+    /* COMMITTING */ "...x...........x",
+    /* CLOSING */ "...............x",
 };
 
 static void
@@ -50,6 +58,24 @@ test_no_state_at_all(void **state)
 	assert_string_equal(state_name((enum state)0), "?");
 }
 
+/* In each state a command is read, a body is, or nothing at all. */
+static void
+test_who_has_the_word(void **state)
+{
+	const unsigned int body = STATE_PROXY | STATE_DATA | STATE_CHUNK | STATE_SWALLOW;
+	unsigned int all = 0;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(states); i++) {
+		assert_int_equal(all & (unsigned int)states[i], 0);
+		all |= (unsigned int)states[i];
+	}
+	assert_int_equal(STATE_ANY_COMMAND | STATE_WAITING | body, all);
+	assert_int_equal(STATE_ANY_COMMAND & (STATE_WAITING | body), 0);
+	assert_int_equal(STATE_WAITING & body, 0);
+}
+
 static void
 test_names_differ(void **state)
 {
@@ -67,6 +93,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_edges),
 	    cmocka_unit_test(test_no_state_at_all),
+	    cmocka_unit_test(test_who_has_the_word),
 	    cmocka_unit_test(test_names_differ),
 	};
 
