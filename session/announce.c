@@ -61,8 +61,9 @@ set_times(const struct session *s, struct msg_mail_begin *m)
 	const struct mail_args *a = &s->tx->mail;
 	int64_t now_s = service_now_s(s->program->service);
 
+	/* now_s is cut to whole seconds, and before the time it must not go (RFC 4865 4.3). */
 	if (a->has_hold)
-		m->release_s = a->hold_for_s > 0 ? now_s + a->hold_for_s : a->hold_until_s;
+		m->release_s = a->hold_for_s > 0 ? now_s + 1 + a->hold_for_s : a->hold_until_s;
 	if (!a->has_by)
 		return;
 	m->by = a->by_mode == 'R' ? IPC_BY_RETURN : IPC_BY_NOTIFY;

@@ -105,6 +105,8 @@ data_give_up_text(struct session *s, int code, const char *status, const char *t
 		give_up_chunk(s, line);
 		return;
 	}
+	if (s->tx->chunked)
+		s->tx->ended = s->tx->last;
 	session_enter(s, STATE_IDLE);
 	commit_reply(s, code, status, text);
 }

@@ -78,10 +78,8 @@ gate_ask(struct session *s, enum conf_phase phase)
 	session_enter(s, STATE_FILTERING);
 	s->question = ask_begin(service_asks(service), lookup,
 	    service_now_ms(service) + FILTER_DEADLINE_MS, on_lookup_lost, s);
-	if (s->question == 0)
+	if (s->question == 0 || (lookup != NULL && send_check(s, lookup) == -1))
 		gate_lost(s);
-	else if (lookup != NULL)
-		(void)send_check(s, lookup); /* what is lost is missed at the deadline */
 }
 
 /* The state of before, or the one that a refused body leads to. */
@@ -124,6 +122,7 @@ gate_lost(struct session *s)
 {
 	const struct reply_row *row = reply_row(REPLY_FILTERS_DOWN);
 
+	ask_end(service_asks(s->program->service), s->question);
 	s->question = 0;
 	refuse(s, row->code, row->status, row->text);
 }

@@ -93,7 +93,7 @@ on_drain(void *ctx, int64_t deadline_ms)
 	listener_clear(p);
 	for (s = TAILQ_FIRST(&p->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if (s->state & (unsigned int)STATE_ANY_COMMAND)
+		if (s->state & (unsigned int)(STATE_ANY_COMMAND | STATE_DELAYED))
 			session_quit(s, REPLY_CLOSING);
 	}
 	stop_when_empty(p);

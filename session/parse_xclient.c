@@ -12,6 +12,8 @@
 #include "session/parse.h"
 #include "session/xtext.h"
 
+#define LOGIN_MAX 255 /* octets; fits every message that bears it */
+
 /* Whether a value is of its kind; it may step over a prefix that says no more than that. */
 typedef bool value_check(const char **value);
 
@@ -52,7 +54,7 @@ check_proto(const char **value)
 static bool
 check_login(const char **value)
 {
-	return **value != '\0' && strchr(*value, ' ') == NULL;
+	return **value != '\0' && strlen(*value) <= LOGIN_MAX && strchr(*value, ' ') == NULL;
 }
 
 #define ATTRIBUTE(member) offsetof(struct xclient_args, member)

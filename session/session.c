@@ -43,6 +43,8 @@ session_enter(struct session *s, enum state to)
 {
 	bug_on(!state_may_follow(s->state, to));
 	s->state = to;
+	if (to & STATE_ANY_COMMAND)
+		s->heard_ms = service_now_ms(s->program->service);
 }
 
 /* What others were asked on behalf of this session is no longer wanted. */
@@ -154,6 +156,7 @@ static void
 line_too_long(struct session *s)
 {
 	struct buf *in = io_input(s->io);
+	const char *end;
 
 	if (s->too_long >= 2) {
 		session_quit(s, REPLY_TOO_MANY_ERRORS);
@@ -162,6 +165,11 @@ line_too_long(struct session *s)
 	if (s->too_long == 0) {
 		s->too_long = 1;
 		session_reply(s, REPLY_LINE_TOO_LONG);
+	}
+	if ((end = memmem(buf_head(in), in->len, "\r\n", 2)) != NULL) {
+		s->too_long = 2;
+		io_consume(s->io, (size_t)(end + 2 - (const char *)buf_head(in)));
+		return;
 	}
 	/* The last octet stays: it may be the CR of a CRLF. */
 	io_consume(s->io, in->len - 1);
@@ -289,6 +297,8 @@ session_continue(struct session *s)
 	    (s->state & (unsigned int)STATE_ANY_COMMAND) != 0)
 		session_quit(s, REPLY_CLOSING);
 	io_continue(s->io);
+	if (has_erred_enough(s))
+		session_quit(s, REPLY_TOO_MANY_ERRORS);
 	end_if_silent(s);
 }
 
