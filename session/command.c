@@ -125,10 +125,14 @@ did_not_wait(const struct session *s, const struct command_row *row)
 static bool
 refused_octets(struct session *s, const struct command *c)
 {
+	enum reply r = (c->bad_octets & (unsigned int)COMMAND_LF) ? REPLY_BARE_LF : REPLY_BAD_OCTET;
+
 	if (c->bad_octets == 0)
 		return false;
-	session_reply(
-	    s, (c->bad_octets & (unsigned int)COMMAND_LF) ? REPLY_BARE_LF : REPLY_BAD_OCTET);
+	if (c->verb == VERB_BDAT)
+		session_quit(s, r); /* nobody knows how many octets follow */
+	else
+		session_reply(s, r);
 	return true;
 }
 

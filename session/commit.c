@@ -46,6 +46,7 @@ add_received(const struct session *s, const char *id, struct buf *out)
 	    .when = (time_t)service_now_s(s->program->service)};
 
 	addr_format(&s->peer, client);
+	client[strcspn(client, "%")] = '\0'; /* a scope means nothing to anybody else */
 	return received_format(&r, out);
 }
 
@@ -64,6 +65,16 @@ add_missing(const struct session *s, const char *id, struct buf *out)
 	return t->headers.has_date ? 0 : submission_date(now, out);
 }
 
+/*
+ * A message whose first line is no field would be read as a part of our own
+ * (folded, RFC 5322 2.2.3), or end our header in the middle of its text.
+ */
+static bool
+lacks_header(const struct transaction *t)
+{
+	return t->headers.size == 0 && t->body.bytes > 0 && !t->headers.empty_line;
+}
+
 static int
 send_commit(struct session *s)
 {
@@ -79,7 +90,8 @@ send_commit(struct session *s)
 	buf_init(&trace, IPC_TRACE_MAX);
 	if (queue == NULL || add_received(s, id, &trace) == -1 ||
 	    add_missing(s, id, &trace) == -1 ||
-	    ((s->junk || t->junk) && buf_append_str(&trace, "X-Spam: yes\r\n") == -1))
+	    ((s->junk || t->junk) && buf_append_str(&trace, "X-Spam: yes\r\n") == -1) ||
+	    (lacks_header(t) && buf_append_str(&trace, "\r\n") == -1))
 		goto out;
 	m.trace = (struct span){buf_head(&trace), trace.len};
 	ask_set_deadline(

@@ -70,7 +70,7 @@ data_swallow_input(struct session *s)
 	uint64_t n = in->len < s->swallow ? in->len : s->swallow;
 	int64_t now_ms = service_now_ms(s->program->service);
 
-	if (pace_dawdles(&s->pace, now_ms, s->program->conf->values.smtp_timeout_s)) {
+	if (pace_dawdles(&s->pace, n, now_ms, s->program->conf->values.smtp_timeout_s)) {
 		session_quit(s, REPLY_TIMEOUT);
 		return;
 	}

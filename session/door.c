@@ -16,8 +16,6 @@
 #include "session/proxy.h"
 #include "session/session.h"
 
-#define PROXY_TIMEOUT_MS 10000
-
 /* -- lookup's word -- */
 
 static int
@@ -122,7 +120,8 @@ await_proxy(struct session *s)
 {
 	s->entered = false;
 	session_enter(s, STATE_PROXY);
-	io_set_timeout(s->io, PROXY_TIMEOUT_MS);
+	s->heard_ms = service_now_ms(s->program->service);
+	io_set_timeout(s->io, DOOR_PROXY_TIMEOUT_MS);
 	io_pause_input(s->io, false);
 }
 

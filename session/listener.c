@@ -72,8 +72,12 @@ on_accept(evutil_socket_t sock, short what, void *arg)
 		fd = accept4(
 		    sock, (struct sockaddr *)&peer.ss, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1) {
-			/* Another process was faster, or the client gave up meanwhile. */
-			if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			/*
+			 * Another process was faster, or the client gave up
+			 * meanwhile, or its network did (accept(2)).
+			 */
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			    errno == ENOMEM)
 				rest(p);
 			return;
 		}

@@ -15,12 +15,12 @@ pace_count(struct pace *p, uint64_t octets)
 }
 
 bool
-pace_dawdles(struct pace *p, int64_t now_ms, int64_t timeout_s)
+pace_dawdles(struct pace *p, uint64_t octets, int64_t now_ms, int64_t timeout_s)
 {
 	if (p->since_ms != 0) {
 		if (now_ms - p->since_ms < timeout_s * 1000)
 			return false;
-		if (p->octets < (uint64_t)timeout_s * PACE_FLOOR)
+		if (p->octets + octets < (uint64_t)timeout_s * PACE_FLOOR)
 			return true;
 	}
 	p->since_ms = now_ms;

@@ -18,7 +18,7 @@ struct pace {
 
 void pace_reset(struct pace *p);
 void pace_count(struct pace *p, uint64_t octets);
-/* Asked when there is something to read; true: the length is over and there was too little in it. */
-bool pace_dawdles(struct pace *p, int64_t now_ms, int64_t timeout_s);
+/* Asked when octets are there to be read; true: the length is over and there was too little in it. */
+bool pace_dawdles(struct pace *p, uint64_t octets, int64_t now_ms, int64_t timeout_s);
 
 #endif

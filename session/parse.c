@@ -96,10 +96,21 @@ skip_spaces(const char *p)
 	return p + strspn(p, " ");
 }
 
+/* Up to a space, or to an octet that has no place in a line: the verb is known all the same. */
+static size_t
+word_len(const char *line)
+{
+	size_t n = 0;
+
+	while ((unsigned char)line[n] > ' ' && line[n] != 0x7f)
+		n++;
+	return n;
+}
+
 void
 parse_command(const char *line, size_t len, struct command *out)
 {
-	size_t word = strcspn(line, " "), i;
+	size_t word = word_len(line), i;
 
 	bug_on(line[len] != '\0');
 	*out = (struct command){.verb = verb_lookup(line, word)};

@@ -89,7 +89,7 @@ output_max(const struct session *s)
 {
 	uint64_t answers = s->policy->lmtp ? s->program->conf->values.smtp_max_recipients : 0;
 
-	return OUTPUT_MAX + (size_t)answers * 128;
+	return OUTPUT_MAX + (size_t)answers * SESSION_LINE_MAX;
 }
 
 void
@@ -244,22 +244,41 @@ input_step(struct session *s)
 	return s->state != state && io_input(s->io)->len > 0;
 }
 
-/* A command that never ends is silence by another name. */
+/* Between messages is when a server that is going down says so. */
+static void
+quit_if_draining(struct session *s)
+{
+	if (service_is_draining(s->program->service) &&
+	    (s->state & (unsigned int)STATE_ANY_COMMAND) != 0)
+		session_quit(s, REPLY_CLOSING);
+}
+
+/* A command or header that never ends is silence by another name. */
 static bool
 trickles(const struct session *s)
 {
-	int64_t timeout_ms = s->program->conf->values.smtp_timeout_s * 1000;
+	bool proxy = s->state == STATE_PROXY;
+	int64_t timeout_ms = proxy ? DOOR_PROXY_TIMEOUT_MS
+				   : s->program->conf->values.smtp_timeout_s * 1000;
 
-	return (s->state & (unsigned int)STATE_ANY_COMMAND) != 0 && io_input(s->io)->len > 0 &&
-	       io_unsent(s->io) == 0 &&
+	return (proxy || (s->state & (unsigned int)STATE_ANY_COMMAND) != 0) &&
+	       io_input(s->io)->len > 0 && io_unsent(s->io) == 0 &&
 	       service_now_ms(s->program->service) - s->heard_ms > timeout_ms;
+}
+
+/* What it said is here, and not dealt with because the queue is slow. */
+static bool
+awaits_queue(const struct session *s)
+{
+	return (s->state & (unsigned int)(STATE_DATA | STATE_CHUNK)) != 0 &&
+	       s->program->queue_pressed && io_input(s->io)->len > 0;
 }
 
 /* The client closed its side and all that it said was answered: that is goodbye. */
 static void
 end_if_silent(struct session *s)
 {
-	if (!s->eof || s->buried || (s->state & (unsigned int)STATE_WAITING))
+	if (!s->eof || s->buried || (s->state & (unsigned int)STATE_WAITING) || awaits_queue(s))
 		return;
 	if (io_unsent(s->io) > OUTPUT_HIGH)
 		return; /* there is more to do once it has read */
@@ -283,6 +302,7 @@ on_input(void *arg, struct io *io)
 		session_quit(s, REPLY_TOO_MANY_ERRORS);
 	else if (trickles(s))
 		session_quit(s, REPLY_TIMEOUT);
+	quit_if_draining(s);
 	io_uncork(io);
 	end_if_silent(s);
 	if (s->state == STATE_CLOSING)
@@ -293,9 +313,7 @@ void
 session_continue(struct session *s)
 {
 	s->heard_ms = service_now_ms(s->program->service);
-	if (service_is_draining(s->program->service) &&
-	    (s->state & (unsigned int)STATE_ANY_COMMAND) != 0)
-		session_quit(s, REPLY_CLOSING);
+	quit_if_draining(s);
 	io_continue(s->io);
 	if (has_erred_enough(s))
 		session_quit(s, REPLY_TOO_MANY_ERRORS);

@@ -178,6 +178,7 @@ void session_quit_text(struct session *s, int code, const char *status, const ch
 void session_delay(struct session *s, const char *line, int64_t ms);
 
 /* door.c */
+#define DOOR_PROXY_TIMEOUT_MS 10000 /* for a balancer's whole header */
 void door_open(struct session *s);
 void door_ask(struct session *s); /* may this client stay */
 void door_answer(struct session *s, const struct msg_client_verdict *m);

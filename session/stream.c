@@ -268,7 +268,8 @@ stream_input(struct session *s)
 	struct transaction *t = s->tx;
 	const struct conf_values *v = &s->program->conf->values;
 
-	if (pace_dawdles(&s->pace, service_now_ms(s->program->service), v->smtp_timeout_s)) {
+	if (pace_dawdles(&s->pace, io_input(s->io)->len, service_now_ms(s->program->service),
+		v->smtp_timeout_s)) {
 		session_quit(s, REPLY_TIMEOUT);
 		return;
 	}

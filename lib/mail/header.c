@@ -158,6 +158,7 @@ in_line_start(struct header_scan *s, uint8_t c)
 		s->state = IN_VALUE;
 		match_octet(s, c);
 	} else if (c == '\n') {
+		s->empty_line = true;
 		scan_end(s, s->seen);
 	} else if (c == '\r') {
 		s->state = IN_END_CR;
@@ -187,6 +188,7 @@ scan_octet(struct header_scan *s, uint8_t c)
 		in_value(s, c);
 		break;
 	case IN_END_CR:
+		s->empty_line = c == '\n';
 		scan_end(s, s->size);
 		break;
 	}

@@ -20,6 +20,7 @@ struct header_scan {
 	unsigned delivered_to; /* Delivered-To fields that hold the address given */
 	bool has_date, has_message_id, has_from;
 	bool done;
+	bool empty_line; /* that is what ended it */
 	uint64_t size; /* octets of all fields, CRLFs included, the empty line not */
 
 	/* the machine's own */

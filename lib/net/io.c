@@ -39,6 +39,15 @@ static const struct io_transport plain = {plain_read, plain_write, NULL, NULL};
 
 /* -- events: armed only when the wish changed, for each change is a system call -- */
 
+/* event_del() also takes back what event_active() made due, which is to come all the same. */
+static void
+io_disarm(struct event *event, bool due, short what)
+{
+	(void)event_del(event);
+	if (due)
+		event_active(event, what, 0);
+}
+
 static void
 io_arm(struct io *io, bool want_read, bool want_write)
 {
@@ -48,11 +57,11 @@ io_arm(struct io *io, bool want_read, bool want_write)
 	if (want_read && !io->armed_read)
 		(void)event_add(io->readable, timeout);
 	else if (!want_read && io->armed_read)
-		(void)event_del(io->readable);
+		io_disarm(io->readable, io->kicked, EV_READ);
 	if (want_write && !io->armed_write)
 		(void)event_add(io->writable, timeout);
 	else if (!want_write && io->armed_write)
-		(void)event_del(io->writable);
+		io_disarm(io->writable, io->broken && !io->ended && !io->freed, EV_WRITE);
 	io->armed_read = want_read;
 	io->armed_write = want_write;
 }
@@ -90,6 +99,7 @@ io_free(struct io *io)
 	if (io == NULL || io->freed)
 		return;
 	io->freed = true;
+	io->kicked = false;
 	io_arm(io, false, false);
 	if (io->depth == 0)
 		io_destroy(io);
@@ -107,8 +117,9 @@ io_finish(struct io *io, enum io_end why, int error)
 {
 	if (io->ended || io->freed)
 		return;
-	io_arm(io, false, false);
+	io->kicked = false;
 	io->ended = true;
+	io_arm(io, false, false);
 	io->error = error;
 	io->callbacks->on_end(io->arg, io, why);
 }
@@ -312,8 +323,6 @@ on_event(evutil_socket_t sock, short what, void *arg)
 
 	(void)sock;
 	io->depth++;
-	if (what & EV_WRITE)
-		io->armed_write = false; /* not persistent */
 	if (io->broken)
 		io_finish(io, IO_ERROR, io->error);
 	else if ((what & EV_TIMEOUT) == 0)
@@ -372,7 +381,7 @@ io_create(struct event_base *base, int fd, const struct io_callbacks *callbacks,
 	buf_init(&io->in, IO_LIMIT);
 	buf_init(&io->out, IO_LIMIT);
 	io->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_event, io);
-	io->writable = event_new(base, fd, EV_WRITE, on_event, io);
+	io->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_event, io);
 	if (io->readable == NULL || io->writable == NULL) {
 		if (io->readable != NULL)
 			event_free(io->readable);

@@ -23,6 +23,9 @@ struct rig {
 	unsigned int inputs, drained, ends;
 	enum io_end why;
 	bool free_on_input, take_lines;
+	bool read_meanwhile; /* what the peer was sent, when input comes while some is unsent */
+	bool wait_on;	     /* on_timeout: go on waiting */
+	unsigned int timeouts;
 	size_t max;
 	int rc; /* of the last io_line() */
 	char lines[512];
@@ -46,6 +49,16 @@ take_lines(struct rig *r, struct io *io)
 	}
 }
 
+/* The peer reads all that there is. */
+static void
+read_all(int peer)
+{
+	static char junk[65536];
+
+	while (read(peer, junk, sizeof(junk)) > 0)
+		continue;
+}
+
 static void
 on_input(void *arg, struct io *io)
 {
@@ -57,6 +70,10 @@ on_input(void *arg, struct io *io)
 		io_free(io);
 	} else if (r->take_lines)
 		take_lines(r, io);
+	else if (r->read_meanwhile && io_unsent(io) > 0)
+		read_all(r->peer);
+	else if (r->read_meanwhile)
+		io_consume(io, io_input(io)->len);
 }
 
 static void
@@ -64,8 +81,19 @@ on_drained(void *arg, struct io *io)
 {
 	struct rig *r = arg;
 
-	(void)io;
 	r->drained++;
+	if (r->read_meanwhile && io_input(io)->len > 0)
+		io_kick(io);
+}
+
+static bool
+on_timeout(void *arg, struct io *io)
+{
+	struct rig *r = arg;
+
+	(void)io;
+	r->timeouts++;
+	return r->wait_on;
 }
 
 static void
@@ -79,7 +107,7 @@ on_end(void *arg, struct io *io, enum io_end why)
 }
 
 static const struct io_callbacks callbacks = {
-    .on_input = on_input, .on_drained = on_drained, .on_end = on_end};
+    .on_input = on_input, .on_drained = on_drained, .on_timeout = on_timeout, .on_end = on_end};
 
 static int
 setup(void **state)
@@ -308,6 +336,55 @@ test_timeout(void **state)
 	assert_int_equal(r->why, IO_TIMEOUT);
 }
 
+/* More than the socket takes, so that some of it waits. */
+static void
+write_too_much(struct rig *r)
+{
+	static const char much[340000]; /* less than twice what it takes */
+
+	io_set_limits(r->io, 1000, sizeof(much));
+	assert_int_equal(io_write(r->io, much, sizeof(much)), 0);
+	assert_true(io_unsent(r->io) > 0);
+}
+
+/* Who is waited for is still watched: when the time comes again, and when it goes. */
+static void
+test_timeout_waited_out_while_unsent(void **state)
+{
+	struct rig *r = *state;
+
+	r->wait_on = true;
+	io_pause_input(r->io, true);
+	io_set_timeout(r->io, 20);
+	write_too_much(r);
+	while (r->timeouts < 3)
+		(void)event_base_loop(r->base, EVLOOP_ONCE);
+	assert_int_equal(r->ends, 0);
+	(void)close(r->peer);
+	r->peer = -1;
+	while (r->ends == 0)
+		(void)event_base_loop(r->base, EVLOOP_ONCE);
+	assert_int_equal(r->why, IO_ERROR);
+}
+
+/* The input fills up in the very turn in which the output drains: it is handed over all the same. */
+static void
+test_kick_with_the_input_full(void **state)
+{
+	static const char octets[1000];
+	struct rig *r = *state;
+	int turns;
+
+	r->read_meanwhile = true;
+	write_too_much(r);
+	assert_int_equal(write(r->peer, octets, sizeof(octets)), sizeof(octets));
+	for (turns = 0; turns < 100 && io_input(r->io)->len == 0; turns++)
+		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
+	for (turns = 0; turns < 100 && io_input(r->io)->len > 0; turns++)
+		(void)event_base_loop(r->base, EVLOOP_NONBLOCK);
+	assert_int_equal(io_input(r->io)->len, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -322,6 +399,8 @@ main(void)
 	    TEST(test_end),
 	    TEST(test_free_inside),
 	    TEST(test_timeout),
+	    TEST(test_timeout_waited_out_while_unsent),
+	    TEST(test_kick_with_the_input_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
