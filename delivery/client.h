@@ -41,6 +41,11 @@ struct client_mail {
 	 * so.  The null sender's mail goes out all the same (RFC 8689 5).
 	 */
 	bool requires_tls;
+	int priority; /* RFC 6710; 0 is ordinary, and not said */
+	/* RFC 2852: RETURN only to who promises to keep to it, and has the time that he needs. */
+	enum ipc_by by;
+	int64_t by_s; /* seconds since 1970 */
+	bool by_trace;
 };
 
 enum client_end {
@@ -59,6 +64,7 @@ struct client_callbacks {
 	/* The body under way is of no more use. */
 	void (*on_body_stop)(void *arg);
 	void (*on_over)(void *arg, enum client_end how);
+	int64_t (*on_clock)(void *arg); /* seconds since 1970; asked only for mail with a by */
 };
 
 struct client_options {

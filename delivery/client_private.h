@@ -37,6 +37,8 @@ enum client_feature {
 	FEATURE_CHUNKING = 1 << 5,
 	FEATURE_BINARYMIME = 1 << 6,
 	FEATURE_REQUIRETLS = 1 << 7,
+	FEATURE_DELIVERBY = 1 << 8,
+	FEATURE_MT_PRIORITY = 1 << 9,
 };
 
 enum rcpt_state { RCPT_OPEN, RCPT_ACCEPTED, RCPT_DONE };
@@ -56,6 +58,7 @@ struct client {
 	unsigned int features;
 	uint64_t size_limit; /* 0: none told */
 	size_t rcpt_limit;
+	uint64_t by_min_s; /* the shortest BY that it takes; 0: none told */
 
 	/*
 	 * The transaction: recipients first up to but not including end.  Its
@@ -101,9 +104,11 @@ bool client_keeps_tls(const struct client *c);	    /* verified here, and REQUIRE
 /* -- client_states.c -- */
 void client_learn(struct client *c, const char *line, size_t len); /* a line of EHLO's answer */
 void client_say_ehlo(struct client *c);
+void client_begin(struct client *c); /* a transaction, or why there can be none */
 
 /* -- client_transaction.c -- */
 void client_mail_begin(struct client *c);
+int64_t client_by_left(const struct client *c); /* seconds until by_s, as many as can be said */
 void client_on_mail_ok(struct client *c);
 void client_on_mail_refused(struct client *c);
 void client_on_rcpt_ok(struct client *c);

@@ -26,14 +26,21 @@ skip_host(struct client *c)
 	client_give_up(c, CLIENT_NEXT_HOST);
 }
 
+static void
+forget_features(struct client *c)
+{
+	c->features = 0;
+	c->size_limit = 0;
+	c->rcpt_limit = c->mail->nrcpts;
+	c->by_min_s = 0;
+}
+
 void
 client_say_ehlo(struct client *c)
 {
 	char line[COMMAND_MAX];
 
-	c->features = 0;
-	c->size_limit = 0;
-	c->rcpt_limit = c->mail->nrcpts;
+	forget_features(c);
 	(void)snprintf(line, sizeof(line), "EHLO %s\r\n", c->options->helo);
 	client_say(c, CLIENT_EHLO, line);
 }
@@ -44,9 +51,7 @@ say_helo(struct client *c)
 {
 	char line[COMMAND_MAX];
 
-	c->features = 0;
-	c->size_limit = 0;
-	c->rcpt_limit = c->mail->nrcpts;
+	forget_features(c);
 	(void)snprintf(line, sizeof(line), "HELO %s\r\n", c->options->helo);
 	client_say(c, CLIENT_HELO, line);
 }
@@ -60,19 +65,31 @@ learn_size(struct client *c, const char *args)
 		c->size_limit = 0; /* RFC 1870 3: no number, or 0: no fixed limit */
 }
 
+static int
+leading_number(const char *s, uint64_t *n)
+{
+	char digits[24];
+
+	(void)snprintf(digits, sizeof(digits), "%.*s", (int)strspn(s, "0123456789"), s);
+	return str_u64(digits, 1, SIZE_MAX, n);
+}
+
+/* RFC 2852 3: "DELIVERBY 240", or without a number, or with more behind it. */
+static void
+learn_by_min(struct client *c, const char *args)
+{
+	if (leading_number(args, &c->by_min_s) == -1)
+		c->by_min_s = 0;
+}
+
 /* RFC 9422: "LIMITS RCPTMAX=20 MAILMAX=5" */
 static void
 learn_limits(struct client *c, const char *args)
 {
 	const char *found = strstr(args, "RCPTMAX=");
-	char digits[24];
 	uint64_t n;
 
-	if (found == NULL)
-		return;
-	(void)snprintf(
-	    digits, sizeof(digits), "%.*s", (int)strspn(found + 8, "0123456789"), found + 8);
-	if (str_u64(digits, 1, SIZE_MAX, &n) == 0 && n < c->rcpt_limit)
+	if (found != NULL && leading_number(found + 8, &n) == 0 && n < c->rcpt_limit)
 		c->rcpt_limit = n;
 }
 
@@ -89,6 +106,8 @@ static const struct {
     {"CHUNKING", FEATURE_CHUNKING, NULL},
     {"BINARYMIME", FEATURE_BINARYMIME, NULL},
     {"REQUIRETLS", FEATURE_REQUIRETLS, NULL},
+    {"DELIVERBY", FEATURE_DELIVERBY, learn_by_min},
+    {"MT-PRIORITY", FEATURE_MT_PRIORITY, NULL},
     {"LIMITS", 0, learn_limits},
 };
 
@@ -122,7 +141,7 @@ refuse_ourselves(struct client *c, enum cause cause, const char *detail)
 	client_quit(c);
 }
 
-/* RFC 8689 4.2.1: QUIT, and the next host may do what this one does not. */
+/* QUIT, and the next host may do what this one does not (RFC 8689 4.2.1). */
 static void
 pass_over(struct client *c, enum cause cause)
 {
@@ -152,16 +171,37 @@ features_for_body(const struct client_mail *m)
 	return m->is_8bit ? FEATURE_8BITMIME : 0;
 }
 
-/* What the message needs, and the server lacks, is known before the first MAIL. */
-static void
-begin_or_refuse(struct client *c)
+/* What another host may do better.  False: this one is passed over. */
+static bool
+promises_enough(struct client *c)
 {
-	char limit[64];
+	int64_t left_s;
 
 	if (client_insists_on_tls(c) && !client_keeps_tls(c)) {
 		pass_over(c, c->secure ? CAUSE_NO_REQUIRETLS : CAUSE_NO_SAFE_TLS);
-		return;
+		return false;
 	}
+	if (c->mail->by != IPC_BY_RETURN)
+		return true;
+	if ((c->features & FEATURE_DELIVERBY) == 0) {
+		pass_over(c, CAUSE_NO_DELIVERBY);
+		return false;
+	}
+	left_s = client_by_left(c);
+	if (left_s > 0 && (uint64_t)left_s >= c->by_min_s)
+		return true;
+	pass_over(c, CAUSE_TOO_LATE);
+	return false;
+}
+
+/* What the message needs, and the server lacks, is known before MAIL. */
+void
+client_begin(struct client *c)
+{
+	char limit[64];
+
+	if (!promises_enough(c))
+		return;
 	(void)snprintf(limit, sizeof(limit), "its limit is %" PRIu64 " octets", c->size_limit);
 	if (c->size_limit > 0 && c->mail->size_bytes > c->size_limit)
 		refuse_ourselves(c, CAUSE_TOO_BIG, limit);
@@ -191,7 +231,7 @@ on_hello_ok(struct client *c)
 	else if (!c->secure && c->options->tls == CLIENT_TLS_MUST)
 		client_fail(c, CAUSE_TLS_NOT_OFFERED, NULL);
 	else
-		begin_or_refuse(c);
+		client_begin(c);
 }
 
 /* Octets after this reply were sent in plain, to be read as if by TLS (CVE-2011-0411). */
@@ -212,7 +252,7 @@ on_starttls_refused(struct client *c)
 	else if (c->options->tls == CLIENT_TLS_MUST)
 		client_fail(c, CAUSE_TLS_NOT_OFFERED, c->reply.text);
 	else
-		begin_or_refuse(c);
+		client_begin(c);
 }
 
 static void

@@ -15,7 +15,8 @@
 
 #include "lib/base/bug.h"
 
-#define WINDOW	    100 /* commands that wait for a reply at once */
+#define BY_MAX	    999999999 /* RFC 2852 4: nine digits */
+#define WINDOW	    100	      /* commands that wait for a reply at once */
 #define COMMAND_MAX (IPC_ADDRESS_MAX + 128)
 
 static size_t
@@ -32,16 +33,43 @@ body_parameter(const struct client_mail *m)
 	return m->is_8bit ? " BODY=8BITMIME" : "";
 }
 
+int64_t
+client_by_left(const struct client *c)
+{
+	int64_t by_s = c->mail->by_s > 0 ? c->mail->by_s : 0;
+	int64_t left_s = by_s - c->options->callbacks->on_clock(c->options->arg);
+
+	if (left_s > BY_MAX)
+		return BY_MAX;
+	return left_s < -BY_MAX ? -BY_MAX : left_s;
+}
+
+/* RFC 2852 4: what is left of the time; less than nothing where it is only to be told of. */
+static void
+by_parameter(const struct client *c, char *dst, size_t size)
+{
+	const struct client_mail *m = c->mail;
+
+	dst[0] = '\0';
+	if (m->by != IPC_BY_NONE && (c->features & FEATURE_DELIVERBY) != 0)
+		(void)snprintf(dst, size, " BY=%" PRId64 ";%c%s", client_by_left(c),
+		    m->by == IPC_BY_RETURN ? 'R' : 'N', m->by_trace ? "T" : "");
+}
+
 static void
 send_mail(struct client *c)
 {
 	bool tls = c->mail->requires_tls && client_keeps_tls(c);
-	char line[COMMAND_MAX], size[40] = "";
+	char line[COMMAND_MAX], size[40] = "", by[24], priority[24] = "";
 
 	if ((c->features & FEATURE_SIZE) != 0) /* RFC 1870 */
 		(void)snprintf(size, sizeof(size), " SIZE=%" PRIu64, c->mail->size_bytes);
-	(void)snprintf(line, sizeof(line), "MAIL FROM:<%s>%s%s%s%s\r\n", c->mail->sender, size,
-	    body_parameter(c->mail), c->mail->is_utf8 ? " SMTPUTF8" : "", tls ? " REQUIRETLS" : "");
+	if ((c->features & FEATURE_MT_PRIORITY) != 0 && c->mail->priority != 0) /* RFC 6710 */
+		(void)snprintf(priority, sizeof(priority), " MT-PRIORITY=%d", c->mail->priority);
+	by_parameter(c, by, sizeof(by));
+	(void)snprintf(line, sizeof(line), "MAIL FROM:<%s>%s%s%s%s%s%s\r\n", c->mail->sender, size,
+	    body_parameter(c->mail), c->mail->is_utf8 ? " SMTPUTF8" : "", tls ? " REQUIRETLS" : "",
+	    by, priority);
 	client_write(c, line);
 }
 
@@ -217,7 +245,7 @@ client_on_dot(struct client *c)
 {
 	verdict_accepted(c);
 	if (c->nverdicts < c->mail->nrcpts && (!c->mail->is_binary || c->reply.code / 100 == 2))
-		client_mail_begin(c);
+		client_begin(c);
 	else
 		transaction_end(c); /* RFC 3030 2: a chunk that failed leaves an unknown state */
 }
@@ -225,5 +253,5 @@ client_on_dot(struct client *c)
 void
 client_on_rset(struct client *c)
 {
-	client_mail_begin(c);
+	client_begin(c);
 }

@@ -27,6 +27,10 @@ job_create(struct delivery *d, const struct msg_job *m)
 	j->size_bytes = m->size_bytes;
 	j->nchunks = m->nchunks;
 	j->flags = m->flags;
+	j->priority = (int)m->priority;
+	j->by = (enum ipc_by)m->by;
+	j->by_s = m->by_s;
+	j->by_trace = m->by_trace;
 	j->nrcpts = m->nrcpts;
 	j->sender = strdup(m->sender);
 	j->action = strdup(m->action);

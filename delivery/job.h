@@ -25,6 +25,10 @@ struct job { /* owned by the delivery, in one of its lists */
 	uint64_t id, size_bytes;
 	uint32_t nchunks;
 	unsigned int flags;
+	int priority;
+	enum ipc_by by; /* with by_s and by_trace as the sender gave them (RFC 2852) */
+	int64_t by_s;
+	bool by_trace;
 	char *sender, *action, *dest;
 	struct relay *relay; /* the delivery under way, of a relay action */
 	struct job_rcpt *rcpts;

@@ -15,7 +15,6 @@
 
 #include "lib/base/str.h"
 #include "lib/conf/mailbox.h"
-#include "lib/conf/pattern.h"
 #include "lib/mail/address.h"
 
 #define PUT_TIMEOUT_MS 600000
@@ -180,12 +179,10 @@ canonical_address(const struct job *j, size_t rcpt, char dst[ADDRESS_MAX + 1])
 	(void)snprintf(dst, ADDRESS_MAX + 1, "%s@%s", a.local, a.domain);
 }
 
-/* The pattern is made absolute for the expansion, so that no home directory comes into it. */
 int
 letter_path(
     const struct conf_action *action, const struct job *j, size_t rcpt, char *dst, size_t size)
 {
-	char base[IPC_PATH_MAX + 1], rest[IPC_PATH_MAX + 2] = "/", path[IPC_PATH_MAX + 2];
 	char dest[ADDRESS_MAX + 1];
 	const struct pattern_values values = {.sender = j->sender,
 	    .rcpt = j->rcpts[rcpt].address,
@@ -193,13 +190,7 @@ letter_path(
 	    .username = j->rcpts[rcpt].user};
 
 	canonical_address(j, rcpt, dest);
-	if (mailbox_split(action->target, base, sizeof(base), rest + 1, sizeof(rest) - 1) == -1 ||
-	    pattern_expand(rest, &values, path, sizeof(path)) == -1)
-		return -1;
-	if (mailbox_path_valid(path + 1))
-		return str_copy(dst, size, path + 1);
-	errno = EINVAL;
-	return -1;
+	return mailbox_path(action->target, &values, dst, size);
 }
 
 /* What the agent has whole can't be called back: its verdict will find nobody. */

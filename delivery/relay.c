@@ -221,12 +221,21 @@ on_over(void *arg, enum client_end how)
 	relay_ripen(r, EVENT_NEXT_HOST);
 }
 
+static int64_t
+on_clock(void *arg)
+{
+	const struct relay *r = arg;
+
+	return service_now_s(r->delivery->service);
+}
+
 static const struct client_callbacks client_calls = {
     .on_verdict = on_verdict,
     .on_body = on_body,
     .on_room = on_room,
     .on_body_stop = on_body_stop,
     .on_over = on_over,
+    .on_clock = on_clock,
 };
 
 static void

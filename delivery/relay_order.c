@@ -67,6 +67,10 @@ take_mail(struct relay *r)
 	r->mail.is_8bit = (j->flags & IPC_FLAG_8BITMIME) != 0;
 	r->mail.is_utf8 = (j->flags & IPC_FLAG_SMTPUTF8) != 0;
 	r->mail.requires_tls = (j->flags & IPC_FLAG_REQUIRETLS) != 0;
+	r->mail.priority = j->priority;
+	r->mail.by = j->by;
+	r->mail.by_s = j->by_s;
+	r->mail.by_trace = j->by_trace;
 }
 
 static bool

@@ -15,6 +15,8 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/conf/mailbox.h"
+#include "lib/ipc/messages.h"
 #include "lookup/lookup.h"
 #include "lookup/recipient.h"
 
@@ -208,6 +210,31 @@ ask_account(struct lookup *l, const struct asker *to, const char *name)
 		account_find(l->accounts, name, &c->waiter);
 }
 
+/*
+ * A catch-all takes any name, but not each makes a mailbox: who can have none is
+ * refused here, as later it would be a report to whoever was named as sender.
+ * The sender is not in question: any that is an address will do.
+ */
+static bool
+can_have_mailbox(
+    const struct conf_action *action, const struct address *rcpt, const struct recipient *r)
+{
+	char dest[ADDRESS_MAX + 1], address[ADDRESS_MAX + 1], path[IPC_PATH_MAX + 1];
+	const char *user = r->kind == RECIPIENT_ACCOUNT ? r->account : r->targets;
+	struct address a = *rcpt;
+	const struct pattern_values values = {
+	    .sender = "a@b", .rcpt = address, .dest = dest, .username = user};
+
+	if (action->kind != CONF_ACTION_MAILDIR || action->target == NULL ||
+	    strpbrk(user, "@,|/: ") != NULL) /* it leads elsewhere */
+		return true;
+	address_canonical(&a, r->tagged);
+	if (address_format(rcpt, address, sizeof(address)) == -1 ||
+	    str_format(dest, sizeof(dest), "%s@%s", a.local, a.domain) == -1)
+		return false;
+	return mailbox_path(action->target, &values, path, sizeof(path)) == 0;
+}
+
 static void
 judge_recipient(struct lookup *l, const struct asker *to, const struct conf_action *action,
     const struct address *rcpt)
@@ -219,6 +246,9 @@ judge_recipient(struct lookup *l, const struct asker *to, const struct conf_acti
 		return;
 	}
 	recipient_find(&l->policy, action, rcpt, &r);
+	if ((r.kind == RECIPIENT_TARGETS || r.kind == RECIPIENT_ACCOUNT) &&
+	    !can_have_mailbox(action, rcpt, &r))
+		r.kind = RECIPIENT_UNKNOWN;
 	switch (r.kind) {
 	case RECIPIENT_TARGETS:
 		send_verdict(l, to, VERDICT_OK);

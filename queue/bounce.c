@@ -34,6 +34,7 @@ struct report { /* while it is put together */
 	char *sender, *envid;
 	int64_t received_s, expires_s, by_s; /* by_s 0: nobody asked for a time */
 	bool late;			     /* by_s has passed, and it was not told yet */
+	bool overdue;			     /* by_s has passed, and it is to be returned */
 	unsigned int flags;
 	int priority;
 	uint32_t nchunks;
@@ -152,6 +153,7 @@ visit(void *arg, const struct spool_message *m, const struct spool_rcpt *rcpt)
 	r->by_s = m->by == IPC_BY_NONE ? 0 : m->by_s;
 	r->late = m->by == IPC_BY_NOTIFY && (m->flags & SPOOL_WARNED) == 0 &&
 		  m->by_s > m->received_s && m->by_s <= service_now_s(r->p->service);
+	r->overdue = m->by == IPC_BY_RETURN && m->by_s <= service_now_s(r->p->service);
 }
 
 static void
@@ -415,6 +417,8 @@ report_make(struct report *r)
 
 	if (spool_get(r->p->spool, r->id, SPOOL_RCPT_MAX, visit, r) == -1)
 		return -1;
+	if (r->overdue && r->p->fail_late(r->p, r->id) > 0)
+		return 0; /* when they have failed, the spool says so again */
 	/* Failures first; what they leave is told to be late by a report of its own. */
 	r->kind = r->late && r->nsettled == 0 ? DSN_DELAYED : DSN_FAILED;
 	if (r->kind == DSN_DELAYED &&

@@ -90,7 +90,11 @@ describe(const struct job *j)
 	    .nchunks = m->nchunks,
 	    .nrcpts = (uint32_t)j->nworks,
 	    .envid = m->envid,
-	    .ret = m->ret};
+	    .ret = m->ret,
+	    .priority = m->priority,
+	    .by_s = m->by_s,
+	    .by = (uint8_t)m->by,
+	    .by_trace = m->by_trace};
 }
 
 static struct msg_job_rcpt

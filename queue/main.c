@@ -74,6 +74,7 @@ begin(void *ctx)
 		return -1;
 	p->spool = spool_open(&options, service_now_s(p->service));
 	p->more_due = p->reports_due = true;
+	p->fail_late = schedule_late;
 	return p->spool == NULL ? -1 : 0;
 }
 

@@ -65,7 +65,7 @@ struct work { /* one recipient; owned by the map p->working until its outcome is
 	unsigned int notify;
 	int64_t expires_s;
 	char *address, *action, *user, *dest, *orcpt;
-	char *said; /* at the last attempt; only of a message with return_s, NULL: nothing */
+	char *said; /* at the last attempt; only of a message by RETURN, NULL: nothing */
 	struct job_message *message;
 	struct expansion *expansion;
 	struct outcome *outcome; /* kept until it is recorded; NULL: delivered, or none yet */
@@ -78,7 +78,9 @@ struct job_message { /* what a job tells of its message; shared by its works, co
 	uint32_t nchunks;
 	unsigned int flags;
 	int priority;
-	int64_t return_s; /* not to be tried from then on (RFC 2852); 0: no such time */
+	enum ipc_by by; /* RETURN: not to be tried from by_s on (RFC 2852) */
+	int64_t by_s;
+	bool by_trace;
 	char *sender, *envid, *ret;
 };
 
@@ -115,6 +117,8 @@ void work_expansion_free(struct work *w);
 
 /* schedule.c */
 void schedule_run(struct program *p);
+/* A message by RETURN whose time has passed: who is not worked on fails.  How many do now. */
+size_t schedule_late(struct program *p, uint64_t id);
 /* Whatever was pulled of a message (0: of all) and not handed out yet goes back to the spool. */
 void schedule_forget(struct program *p, uint64_t id);
 /* destination.c: no destination may have all the work */
@@ -157,6 +161,8 @@ struct program {
 	int64_t look_ms;  /* when all that is due was looked at last */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;
+	/* schedule_late(); by way of this, bounce.c stands without the schedule. */
+	size_t (*fail_late)(struct program *p, uint64_t id);
 	int64_t next_due_s; /* 0: nothing later */
 	char hostname[256];
 	uint64_t received, delivered, deferred, failed, reports;

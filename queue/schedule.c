@@ -54,10 +54,10 @@ send_ready(struct program *p)
 	struct work *w;
 
 	while ((w = TAILQ_FIRST(&p->ready)) != NULL)
-		if (delivery == NULL || p->paused)
-			work_free(w); /* still due in the spool */
-		else if (work_is_late(w, now_s))
+		if (work_is_late(w, now_s))
 			outcome_late(w);
+		else if (delivery == NULL || p->paused)
+			work_free(w); /* still due in the spool */
 		else if (destination_join(w))
 			send_job(p, w, delivery);
 }
@@ -66,7 +66,7 @@ send_ready(struct program *p)
 
 struct pull { /* one look at the spool */
 	struct program *p;
-	struct work *unexpanded[PULL_MAX];
+	struct work *works[PULL_MAX]; /* on which something is to be done when it is over */
 	size_t n, taken;
 	struct job_message *message; /* of the last one: recipients come grouped */
 };
@@ -79,24 +79,31 @@ pull_skip(void *arg, uint64_t key)
 	return map_get_u64(pull->p->working, key) != NULL;
 }
 
-static void
-pull_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
+static struct work *
+pull_take(struct pull *pull, const struct spool_message *m, const struct spool_rcpt *r)
 {
-	struct pull *pull = arg;
 	struct work *w;
 
 	pull->taken++;
 	if (pull->message == NULL || pull->message->id != m->id) {
 		job_message_release(pull->message);
 		if ((pull->message = job_message_copy(m)) == NULL)
-			return;
+			return NULL;
 	}
-	if ((w = work_create(pull->p, pull->message, r)) == NULL)
-		return;
-	w->expires_s = m->expires_s;
-	if (r->state == SPOOL_EXPAND)
-		pull->unexpanded[pull->n++] = w;
-	else
+	if ((w = work_create(pull->p, pull->message, r)) != NULL)
+		w->expires_s = m->expires_s;
+	return w;
+}
+
+static void
+pull_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
+{
+	struct pull *pull = arg;
+	struct work *w = pull_take(pull, m, r);
+
+	if (w != NULL && r->state == SPOOL_EXPAND)
+		pull->works[pull->n++] = w;
+	else if (w != NULL)
 		work_stage(w, WORK_READY);
 }
 
@@ -127,10 +134,10 @@ pull_due(struct program *p, size_t limit)
 	job_message_release(pull.message);
 	/* Only now: an answer changes the spool, which must not be while it is read. */
 	for (i = 0; i < pull.n; i++)
-		if (work_is_late(pull.unexpanded[i], now_s))
-			outcome_late(pull.unexpanded[i]);
+		if (work_is_late(pull.works[i], now_s))
+			outcome_late(pull.works[i]);
 		else
-			expand_ask(pull.unexpanded[i]);
+			expand_ask(pull.works[i]);
 	if (pull.taken < limit) {
 		p->more_due = false;
 		p->next_due_s = spool_next_due(p->spool, now_s);
@@ -156,6 +163,43 @@ schedule_run(struct program *p)
 	if (p->more_due && limit > 0 && can_pull(p))
 		pull_due(p, limit);
 	send_ready(p);
+}
+
+/* -- what is late is returned whether or not anything can be delivered -- */
+
+static bool
+late_skip(void *arg, uint64_t key)
+{
+	const struct pull *pull = arg;
+
+	return pull->n == PULL_MAX || pull_skip(arg, key);
+}
+
+static void
+late_visit(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
+{
+	struct pull *pull = arg;
+	struct work *w = pull_take(pull, m, r);
+
+	if (w != NULL)
+		pull->works[pull->n++] = w;
+}
+
+size_t
+schedule_late(struct program *p, uint64_t id)
+{
+	struct pull pull = {.p = p};
+	size_t i;
+	int rc;
+
+	rc = spool_scheduled(p->spool, id, late_skip, late_visit, &pull);
+	job_message_release(pull.message);
+	for (i = 0; i < pull.n; i++)
+		if (rc == 0)
+			outcome_late(pull.works[i]);
+		else
+			work_free(pull.works[i]); /* the store is down for now */
+	return pull.n;
 }
 
 /* -- an admin's hold or removal reaches what was pulled already -- */

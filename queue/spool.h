@@ -145,9 +145,10 @@ int spool_append(struct spool *s, uint64_t id, uint32_t seq, struct span data) W
  * m->nchunks and m->size_bytes are counted here, not read.
  * rcpts[i].key is ignored: numbers are given in order.  After a non-zero done
  * the message is forgotten, body and all.  The times are kept, not obeyed: the
- * caller gives due_s and expires_s that fit them.  One exception: with by NOTIFY
- * and by_s after received_s the message is listed by spool_reports() from by_s
- * on, whatever else is reported before, until SPOOL_WARNED is set.
+ * caller gives due_s and expires_s that fit them.  One exception: the message is
+ * listed by spool_reports() from by_s on, whatever else is reported before: with by
+ * NOTIFY and by_s after received_s until SPOOL_WARNED is set, with by RETURN until
+ * the first spool_reported() from then on without more.
  */
 void spool_finish(struct spool *s, const struct spool_message *m, struct span trace,
     const struct spool_rcpt *rcpts, size_t nrcpts, spool_done done, void *arg);
@@ -163,6 +164,9 @@ typedef void (*spool_visit)(void *arg, const struct spool_message *m, const stru
 typedef bool (*spool_skip)(void *arg, uint64_t key);
 int spool_due(struct spool *s, int64_t now_s, size_t limit, spool_skip skip, spool_visit visit,
     void *arg) WARN_UNUSED;
+/* The same of one message, due or not, as many as skip() lets through. */
+int spool_scheduled(
+    struct spool *s, uint64_t id, spool_skip skip, spool_visit visit, void *arg) WARN_UNUSED;
 /* When the next recipient that is not due yet (after now_s) falls due; 0: none. */
 int64_t spool_next_due(struct spool *s, int64_t now_s);
 
@@ -223,7 +227,7 @@ int spool_get(
     struct spool *s, uint64_t id, size_t rcpt_limit, spool_visit visit, void *arg) WARN_UNUSED;
 /* done's ENOENT tells that there was no such message; id 0: all of them. */
 void spool_remove(struct spool *s, uint64_t id, spool_done done, void *arg);
-/* Every recipient not FAILED falls due now; id 0: all. */
+/* Every recipient not FAILED falls due now; id 0: of all messages, but none before release_s. */
 void spool_schedule(struct spool *s, uint64_t id, int64_t now_s, spool_done done, void *arg);
 void spool_stats(const struct spool *s, struct spool_stats *out);
 

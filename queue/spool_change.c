@@ -293,8 +293,7 @@ report_rows(struct spool *s, const struct order *o)
 	    settled_erase(s, r) == -1 || (r->warned && flags_set(s, r->id, SPOOL_WARNED, 0) == -1))
 		return -1;
 	spool_bind_int(s, q, 1, (int64_t)r->id);
-	if (r->more)
-		spool_bind_int(s, q, 2, s->now_s);
+	spool_bind_int(s, q, 2, s->now_s);
 	return spool_run(s, q) == -1 ? -1 : spool_erase_empty(s, r->id);
 }
 

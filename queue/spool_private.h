@@ -57,6 +57,7 @@ enum statement {
 	Q_RCPT_DUE_NOW,
 	Q_RCPT_DUE_NOW_ALL,
 	Q_DUE,
+	Q_DUE_OF,
 	Q_NEXT_DUE,
 	Q_REPORTS,
 	Q_CHUNK_ADD,

@@ -110,32 +110,54 @@ due_skip(struct spool *s, uint64_t key, spool_skip skip, void *arg)
 	return skipped;
 }
 
-int
-spool_due(
-    struct spool *s, int64_t now_s, size_t limit, spool_skip skip, spool_visit visit, void *arg)
+struct due { /* a walk over what is scheduled */
+	spool_skip skip;
+	spool_visit visit;
+	void *arg;
+};
+
+/* Shows what q, whose parameters are bound, finds. */
+static int
+due_walk(struct spool *s, enum statement q, size_t limit, const struct due *d)
 {
 	size_t n = 0;
 	int got = 1, shown;
 	uint64_t key;
 
-	bug_on(s->visiting != 0);
-	if (spool_up(s, now_s) == -1 || read_start(s) == -1)
-		return read_failed();
-	spool_bind_int(s, Q_DUE, 1, now_s);
-	while (n < limit && (got = spool_step(s, Q_DUE)) == 1) {
-		key = (uint64_t)sqlite3_column_int64(s->stmt[Q_DUE], 0);
-		if (due_skip(s, key, skip, arg))
+	while (n < limit && (got = spool_step(s, q)) == 1) {
+		key = (uint64_t)sqlite3_column_int64(s->stmt[q], 0);
+		if (due_skip(s, key, d->skip, d->arg))
 			continue;
-		if ((shown = due_show(s, key, visit, arg)) == -1) {
-			spool_end(s, Q_DUE);
+		if ((shown = due_show(s, key, d->visit, d->arg)) == -1) {
+			spool_end(s, q);
 			return read_failed();
 		}
 		n += (size_t)shown;
 	}
 	if (got == -1)
 		return read_failed();
-	spool_end(s, Q_DUE);
+	spool_end(s, q);
 	return 0;
+}
+
+int
+spool_due(
+    struct spool *s, int64_t now_s, size_t limit, spool_skip skip, spool_visit visit, void *arg)
+{
+	bug_on(s->visiting != 0);
+	if (spool_up(s, now_s) == -1 || read_start(s) == -1)
+		return read_failed();
+	spool_bind_int(s, Q_DUE, 1, now_s);
+	return due_walk(s, Q_DUE, limit, &(struct due){skip, visit, arg});
+}
+
+int
+spool_scheduled(struct spool *s, uint64_t id, spool_skip skip, spool_visit visit, void *arg)
+{
+	if (read_start(s) == -1)
+		return -1;
+	spool_bind_int(s, Q_DUE_OF, 1, (int64_t)id);
+	return due_walk(s, Q_DUE_OF, SIZE_MAX, &(struct due){skip, visit, arg});
 }
 
 int64_t
@@ -210,7 +232,7 @@ report_show(struct spool *s, uint64_t id, spool_id visit, void *arg)
 	struct spool_message m;
 	int got;
 
-	if (spool_message_is_blocked(s, id))
+	if (spool_message_is_blocked(s, id) || map_get_u64(s->hidden, id) != NULL)
 		return 0;
 	if ((got = message_get(s, id, &m)) == 1) {
 		spool_end(s, Q_MESSAGE_GET);

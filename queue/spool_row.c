@@ -188,9 +188,10 @@ spool_add_message_row(struct spool *s, const struct spool_message *m, size_t nrc
 	if (spool_run(s, q) == -1)
 		return -1;
 	s->totals.messages++;
-	if (m->by != IPC_BY_NOTIFY)
+	if (m->by == IPC_BY_NONE)
 		return 0;
 	spool_bind_int(s, Q_MESSAGE_REPORT_NEXT, 1, (int64_t)m->id);
+	spool_bind_int(s, Q_MESSAGE_REPORT_NEXT, 2, -1); /* even if it is late already */
 	return spool_run(s, Q_MESSAGE_REPORT_NEXT);
 }
 

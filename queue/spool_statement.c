@@ -41,10 +41,11 @@ static const char *const sql[Q__MAX] = {
     [Q_MESSAGE_REPORT_DUE] =
 	"UPDATE message SET report = min(ifnull(report, ?2), ?2) WHERE id = ?1",
     [Q_MESSAGE_REPORT_SET] = "UPDATE message SET report = ?2 WHERE id = ?1 AND report IS NOT NULL",
-    /* 2 and 32: IPC_BY_NOTIFY and SPOOL_WARNED */
+    /* 1, 2 and 32: IPC_BY_RETURN, IPC_BY_NOTIFY and SPOOL_WARNED */
     [Q_MESSAGE_REPORT_NEXT] =
-	"UPDATE message SET report = CASE WHEN by_mode = 2 AND by_time > received"
-	" AND flags & 32 = 0 THEN by_time END WHERE id = ?1",
+	"UPDATE message SET report = CASE WHEN (by_mode = 1 AND by_time > ?2)"
+	" OR (by_mode = 2 AND by_time > received AND flags & 32 = 0) THEN by_time END"
+	" WHERE id = ?1",
     [Q_MESSAGE_DELETE_ALL] = "DELETE FROM message",
 
     [Q_RCPT_ADD] = "INSERT INTO recipient(" RCPT_COLUMNS ") VALUES"
@@ -69,9 +70,12 @@ static const char *const sql[Q__MAX] = {
     [Q_RCPT_HOLD] = "UPDATE recipient SET held = ?2 WHERE " OF_MESSAGE " AND held <> 2",
     [Q_RCPT_DUE_NOW] = "UPDATE recipient SET due = ?2 WHERE " OF_MESSAGE " AND state < 2"
 		       " AND due > ?2",
-    [Q_RCPT_DUE_NOW_ALL] = "UPDATE recipient SET due = ?1 WHERE state < 2 AND due > ?1",
+    [Q_RCPT_DUE_NOW_ALL] =
+	"UPDATE recipient SET due = max(?1, min(due, ifnull((SELECT release FROM message"
+	" WHERE id = key >> 20), 0))) WHERE state < 2 AND due > ?1",
 
     [Q_DUE] = "SELECT key FROM recipient WHERE " SCHEDULED " AND due <= ?1 ORDER BY due",
+    [Q_DUE_OF] = "SELECT key FROM recipient WHERE " OF_MESSAGE " AND " SCHEDULED,
     [Q_NEXT_DUE] = "SELECT due FROM recipient WHERE " SCHEDULED
 		   " AND due > ?1 ORDER BY due LIMIT 1",
     [Q_REPORTS] = "SELECT id FROM message WHERE report IS NOT NULL AND report <= ?1"

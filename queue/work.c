@@ -35,7 +35,9 @@ job_message_copy(const struct spool_message *from)
 	    .nchunks = from->nchunks,
 	    .flags = from->flags,
 	    .priority = from->priority,
-	    .return_s = from->by == IPC_BY_RETURN ? from->by_s : 0,
+	    .by = from->by,
+	    .by_s = from->by_s,
+	    .by_trace = from->by_trace,
 	    .sender = strdup(from->sender),
 	    .envid = strdup(from->envid),
 	    .ret = strdup(from->ret)};
@@ -78,7 +80,7 @@ work_create(struct program *p, struct job_message *m, const struct spool_rcpt *r
 	    .user = strdup(r->user),
 	    .dest = strdup(r->dest),
 	    .orcpt = strdup(r->orcpt),
-	    .said = m->return_s != 0 && r->text[0] != '\0' ? strdup(r->text) : NULL,
+	    .said = m->by == IPC_BY_RETURN && r->text[0] != '\0' ? strdup(r->text) : NULL,
 	    .message = m};
 	m->refs++;
 	if (w->address == NULL || w->action == NULL || w->user == NULL || w->dest == NULL ||
@@ -136,7 +138,7 @@ work_stage(struct work *w, enum work_stage stage)
 bool
 work_is_late(const struct work *w, int64_t now_s)
 {
-	return w->message->return_s != 0 && now_s >= w->message->return_s;
+	return w->message->by == IPC_BY_RETURN && now_s >= w->message->by_s;
 }
 
 void

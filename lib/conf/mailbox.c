@@ -17,6 +17,7 @@
 #define HOME	      "~/"
 #define HOME_LONG     "%{user.directory}/"
 #define DEFAULT_BELOW "Maildir"
+#define PATH_MAX_LEN  1024
 
 bool
 mailbox_path_valid(const char *path)
@@ -106,4 +107,19 @@ mailbox_split(const char *pattern, char *base, size_t base_size, char *rest, siz
 	if (str_copy(base, base_size, "~") == -1)
 		return -1;
 	return set_rest(rest, rest_size, below);
+}
+
+/* The pattern is made absolute for the expansion, so that no home directory comes into it. */
+int
+mailbox_path(const char *pattern, const struct pattern_values *v, char *dst, size_t size)
+{
+	char base[PATH_MAX_LEN + 1], rest[PATH_MAX_LEN + 2] = "/", path[PATH_MAX_LEN + 2];
+
+	if (mailbox_split(pattern, base, sizeof(base), rest + 1, sizeof(rest) - 1) == -1 ||
+	    pattern_expand(rest, v, path, sizeof(path)) == -1)
+		return -1;
+	if (mailbox_path_valid(path + 1))
+		return str_copy(dst, size, path + 1);
+	errno = EINVAL;
+	return -1;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "lib/base/bug.h"
+#include "lib/conf/pattern.h"
 
 /*
  * A maildir action's pattern in two: the directory that the parent opens, and
@@ -37,5 +38,12 @@ int mailbox_split(
  * "..", no '/' at either end?
  */
 bool mailbox_path_valid(const char *path);
+
+/*
+ * What lies below the base for one recipient: the one place where a path is made of what
+ * strangers say.  -1: EINVAL (these values make none), ENAMETOOLONG.
+ */
+int mailbox_path(
+    const char *pattern, const struct pattern_values *v, char *dst, size_t size) WARN_UNUSED;
 
 #endif

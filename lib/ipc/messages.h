@@ -198,7 +198,8 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, action, IPC_WORD_MAX)    \
 		F(STR, dest, IPC_NAME_MAX) F(U32, flags, IPC_FLAGS_MAX) F(U64, size_bytes, IPC_ANY64)       \
 		    F(U32, nchunks, 0xffffff) F(U32, nrcpts, 1000) F(STR, envid, 128)              \
-			F(STR, ret, 4))                                                            \
+			F(STR, ret, 4) F(I64, priority, 9) F(I64, by_s, INT64_MAX)                 \
+			    F(U8, by, IPC_BY__MAX - 1) F(BOOL, by_trace, 1))                                                            \
 	M(job_rcpt, NOFD, "one of the job's recipients", R(QUEUE, DELIVERY),                       \
 	    F(U64, key, IPC_ANY64) F(STR, address, IPC_ADDRESS_MAX) F(STR, user, IPC_WORD_MAX)     \
 		F(STR, orcpt, IPC_ADDRESS_MAX) F(U32, notify, 0xf))                                \

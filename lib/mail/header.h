@@ -21,7 +21,7 @@ struct header_scan {
 	bool has_date, has_message_id, has_from;
 	bool done;
 	bool empty_line; /* that is what ended it */
-	uint64_t size; /* octets of all fields, CRLFs included, the empty line not */
+	uint64_t size;	 /* octets of all fields, CRLFs included, the empty line not */
 
 	/* the machine's own */
 	const char *address;

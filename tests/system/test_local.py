@@ -143,8 +143,14 @@ def test_one_account_many_mailboxes(make_server):
 
 
 def test_name_that_no_path_can_have(make_server):
-    server = make_server(Server.CONF.replace('"other@example.org"', '"@example.org"'))
-    server.send(to="a/b@example.org", sender="")
+    """Refused where it is named; where an alias leads there, told when it is tried."""
+    server = make_server(Server.CONF.replace(
+        '"other@example.org"', '"team@example.org" = "a/b@example.org", "@example.org"'))
+    with server.smtp() as c:
+        c.ehlo()
+        c.mail("")
+        assert c.rcpt("a/b@example.org")[0] == 550
+    server.send(to="team@example.org", sender="")
     line = server.wait_log(r"event=failed .*to=a/b@example\.org")
     assert "status=5.1.3" in line and "slash" in line
     server.send(to=["o'brien@example.org", "o&brien@example.org"], sender="")

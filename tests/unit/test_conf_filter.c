@@ -58,11 +58,16 @@ static const struct {
     {"filter x chain { f, g }", "filter \"x\" chain { \"f\" \"g\" } line 5\n"},
     {"filter x chain {\n\n\"f\"\n,\ng,\n}", " chain { \"f\" \"g\" } "},
     {"filter x chain {f g}\nlisten on a filter x", " port 25 filter \"x\"\n"},
-    {"listen on a filter {g, f}",
-	"filter \"chain:1\" chain { \"g\" \"f\" } line 5\nlisten on \"a\" port 25 filter "
-	"\"chain:1\"\n"},
-    {"filter \"chain:1\" chain {f}\nlisten on a filter {\n g\n} tag t",
-	" tag \"t\" filter \"chain:2\"\n"},
+    {"listen on a filter {g, f}", "filter \"chain:6dd7ff7162ff6614\" chain { \"g\" \"f\" } line 5\n"
+				  "listen on \"a\" port 25 filter \"chain:6dd7ff7162ff6614\"\n"},
+    {"listen on a filter {f}\nlisten on b filter {\n g\n} tag t",
+	" tag \"t\" filter \"chain:08951607b53f2b92\"\n"},
+    {"listen on a filter {f}\nlisten on b filter {f}",
+	"filter \"chain:08987c07b5420ebb\" chain { \"f\" } line 5\n"
+	"listen on \"a\" port 25 filter \"chain:08987c07b5420ebb\"\n"
+	"listen on \"b\" port 25 filter \"chain:08987c07b5420ebb\"\n"},
+    {"filter \"chain:08987c07b5420ebb\" chain {f}\nlisten on a filter {f}",
+	"chain { \"f\" } line 5\nlisten on \"a\" port 25 filter \"chain:08987c07b5420ebb\"\n"},
     {"listen on a filter late\nfilter late phase data match auth junk", " filter \"late\"\n"},
     {"filter \"junk\" phase connect match fcrdns junk line 77",
 	"filter \"junk\" phase connect match "
@@ -190,6 +195,10 @@ static const struct {
     {"filter first phase data match auth junk\nlisten on a filter frist",
 	"6:20: undefined filter 'frist', did you mean 'first'?"},
     {"listen on a filter f filter g", "5:22: 'filter' was given before"},
+    {"filter \"chain:08987c07b5420ebb\" chain {g}\nlisten on a filter {f}",
+	"6:20: this chain's name, 'chain:08987c07b5420ebb', is another filter's"},
+    {"filter \"chain:08987c07b5420ebb\" phase data match auth junk\nlisten on a filter {f}",
+	"6:20: this chain's name, 'chain:08987c07b5420ebb', is another filter's"},
     /* listeners */
     {"listen on a lmtp", "5:11: 'lmtp' is not for port 25: RFC 2033 section 5"},
     {"listen on a port 25 lmtp", "5:11: 'lmtp' is not for port 25: RFC 2033 section 5"},
@@ -206,6 +215,7 @@ static const struct {
     {"listen on /a proxy <l>", "5:14: this kind of listen has no 'proxy'"},
     {"listen on /a group \"a b\"", "5:20: 'a b' is not an account name"},
     {"listen on /a lmtp submission", "5:11: 'lmtp' and 'submission' exclude each other"},
+    {"listen on /a\nlisten on /b\n listen  on \"/a\" tag t", "7:13: '/a' is listened on twice"},
     {"listen on socket",
 	"5:11: 'listen socket' is not supported by this release: local programs submit "
 	"to a loopback address"},
@@ -462,6 +472,43 @@ test_setting_values(void **state)
 	conf_free(c);
 }
 
+/* A chain in place keeps its name when the listeners before it go. */
+static void
+test_chain_names(void **state)
+{
+	static const char head[] = "filter f phase data match auth junk\n"
+				   "filter g phase data match auth junk\n"
+				   "filter fg phase data match auth junk\n";
+	static const char *const chains[] = {"{ f }", "{ g }", "{ f g }", "{ g f }", "{ fg }"};
+	char text[512], *names[NITEMS(chains)];
+	struct conf *c;
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < NITEMS(chains); i++) {
+		(void)snprintf(text, sizeof(text), "%slisten on a filter %s\n", head, chains[i]);
+		c = parse_good(text);
+		names[i] = strdup(c->listeners[0].filter);
+		assert_non_null(names[i]);
+		conf_free(c);
+		for (j = 0; j < i; j++)
+			assert_string_not_equal(names[i], names[j]);
+	}
+	for (i = 1; i < NITEMS(chains); i++) {
+		(void)snprintf(text, sizeof(text),
+		    "%slisten on a filter %s\nlisten on b filter %s\nlisten on c filter %s\n", head,
+		    chains[0], chains[i], chains[0]);
+		c = parse_good(text);
+		assert_int_equal(c->nfilters, 5);
+		assert_string_equal(c->listeners[0].filter, names[0]);
+		assert_string_equal(c->listeners[1].filter, names[i]);
+		assert_string_equal(c->listeners[2].filter, names[0]);
+		conf_free(c);
+	}
+	for (i = 0; i < NITEMS(chains); i++)
+		free(names[i]);
+}
+
 /* -- limits and parts --------------------------------------------------------- */
 
 /* n times piece with its number after head; accepted or "too many". */
@@ -533,7 +580,7 @@ test_parts(void **state)
 	} parts[] = {
 	    {CONF_FOR_SESSION,
 		{"filter \"f\" phase data", "table \"bad\" elsewhere", "table \"bal\" elsewhere",
-		    "filter \"chain:1\"\n"},
+		    "filter \"chain:08987c07b5420ebb\"\n"},
 		{"192.0.2.", "exempt", "rate"}},
 	    {CONF_FOR_LOOKUP,
 		{"filter \"f\" phase data match src <\"bad\"> junk", "192.0.2.7", "192.0.2.8",
@@ -573,6 +620,7 @@ main(void)
 	    cmocka_unit_test(test_filter_values),
 	    cmocka_unit_test(test_acts),
 	    cmocka_unit_test(test_listener_values),
+	    cmocka_unit_test(test_chain_names),
 	    cmocka_unit_test(test_setting_values),
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_parts),

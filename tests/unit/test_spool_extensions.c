@@ -139,13 +139,19 @@ is_reported_at(struct spool *s, int64_t now_s)
 }
 
 static void
-settle(struct spool *s, const struct spool_report *r)
+settle_at(struct spool *s, const struct spool_report *r, int64_t now_s)
 {
 	int result = PENDING;
 
 	spool_reported(s, r, on_done, &result);
-	spool_commit(s, NOW);
+	spool_commit(s, now_s);
 	assert_int_equal(result, 0);
+}
+
+static void
+settle(struct spool *s, const struct spool_report *r)
+{
+	settle_at(s, r, NOW);
 }
 
 static void
@@ -188,6 +194,96 @@ test_notify(void **state)
 	m.by_s = NOW;
 	assert_int_equal(put(s, &m, two), 0);
 	assert_false(is_reported_at(s, NOW + 999999));
+	spool_close(s);
+}
+
+/* -- by RETURN: listed once, when it is late, whoever could deliver it -- */
+
+static void
+count(void *arg, const struct spool_message *m, const struct spool_rcpt *r)
+{
+	(void)m;
+	(void)r;
+	++*(size_t *)arg;
+}
+
+static size_t
+scheduled(struct spool *s, uint64_t id)
+{
+	size_t n = 0;
+
+	assert_int_equal(spool_scheduled(s, id, NULL, count, &n), 0);
+	return n;
+}
+
+static void
+test_return(void **state)
+{
+	struct spool_rcpt two[] = {rcpt_make("a@example.net"), rcpt_make("b@example.net")};
+	struct spool_message m = message_make(0);
+	struct spool *s = open_fresh();
+	uint64_t key;
+
+	(void)state;
+	m.by = IPC_BY_RETURN;
+	m.by_s = NOW + 60;
+	assert_int_equal(spool_begin(s, NOW, 0, &m.id), 0);
+	spool_finish(s, &m, (struct span){(const uint8_t *)"", 0}, two, 2, NULL, NULL);
+	assert_false(is_reported_at(s, NOW + 60)); /* its client may yet hear 451 */
+	assert_int_equal(scheduled(s, m.id), 0);
+	spool_commit(s, NOW);
+	assert_true(is_reported_at(s, NOW + 60));
+	assert_int_equal(scheduled(s, m.id), 2);
+	/* A failure before leaves the time where it was. */
+	key = SPOOL_KEY(m.id, 0);
+	spool_failed(s, key, NOW + 10, &answer, NULL, NULL);
+	settle(s, &(struct spool_report){.id = m.id, .settled = &key, .nsettled = 1});
+	assert_false(is_reported_at(s, NOW + 59));
+	assert_true(is_reported_at(s, NOW + 60));
+	assert_int_equal(scheduled(s, m.id), 1);
+	spool_set_flags(s, m.id, SPOOL_HELD_MESSAGE, 0, NULL, NULL);
+	assert_int_equal(scheduled(s, m.id), 0);
+	/* Told, once it is late: whoever is left is left to the schedule. */
+	spool_commit(s, NOW + 60);
+	settle_at(s, &(struct spool_report){.id = m.id}, NOW + 60);
+	assert_false(is_reported_at(s, NOW + 999999));
+	spool_close(s);
+}
+
+/* What is held until later stays so when all is scheduled, not when it alone is. */
+static void
+test_schedule_all(void **state)
+{
+	static const struct {
+		int64_t release_s, due_s, all_s;
+	} cases[] = {
+	    {0, NOW + 60, NOW}, {NOW - 60, NOW + 60, NOW}, {NOW + 600, NOW + 600, NOW + 600},
+	    {NOW + 60, NOW + 600, NOW + 60}, /* one who tries again later */
+	    {NOW + 600, NOW + 60, NOW + 60}, /* one who is to be returned before */
+	};
+	struct spool_rcpt r = rcpt_make("bob@example.net");
+	struct spool *s = open_fresh();
+	int result = PENDING;
+	struct snap *t;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(cases); i++) {
+		struct spool_message m = message_make(0);
+
+		m.release_s = cases[i].release_s;
+		r.due_s = cases[i].due_s;
+		assert_int_equal(put(s, &m, &r), 0);
+	}
+	spool_schedule(s, 0, NOW, on_done, &result);
+	spool_commit(s, NOW);
+	assert_int_equal(result, 0);
+	t = snap_list(s);
+	for (i = 0; i < NITEMS(cases); i++)
+		assert_int_equal(t->r[i].due_s, cases[i].all_s);
+	spool_schedule(s, SPOOL_KEY_MESSAGE(t->r[2].key), NOW, NULL, NULL);
+	spool_commit(s, NOW);
+	assert_int_equal(snap_list(s)->r[2].due_s, NOW);
 	spool_close(s);
 }
 
@@ -394,6 +490,8 @@ main(void)
 	    cmocka_unit_test(test_kept),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_notify),
+	    cmocka_unit_test(test_return),
+	    cmocka_unit_test(test_schedule_all),
 	    cmocka_unit_test(test_version_1_is_kept),
 	    cmocka_unit_test(test_version_1_goes_on),
 	};
