@@ -158,7 +158,7 @@ local_recipient_maps =
 alias_maps =
 alias_database =
 smtpd_data_restrictions = check_client_access static:HOLD
-default_process_limit = 250
+default_process_limit = {processes}
 # Held mail never reaches the queue manager, whose lag this would wait for.
 in_flow_delay = 0
 """
@@ -177,9 +177,9 @@ error unix - - n - - error
 retry unix - - n - - error
 """
 
-    def __init__(self, tools, folder):
+    def __init__(self, tools, folder, processes=250):
         super().__init__(tools)
-        self.dir = folder
+        self.dir, self.processes = folder, processes
 
     def start(self):
         if os.geteuid() != 0:
@@ -193,7 +193,7 @@ retry unix - - n - - error
 
     def _lay_out(self):
         values = dict(dir=self.dir, root=self.tools.root.rstrip("/"), daemons=self.tools.daemons,
-                      port=self.port)
+                      port=self.port, processes=self.processes)
         self._write("main.cf", self.MAIN.format(**values))
         self._write("master.cf", self.MASTER.format(**values))
         self._account("passwd", f"postfix:x:{self.ACCOUNT}:{self.ACCOUNT}::/nonexistent:/bin/false")

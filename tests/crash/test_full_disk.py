@@ -101,9 +101,9 @@ def send_late(server, book, gate, number):
     """Is let in while there is room, and sends when all the others were let in too."""
     number, text = book.open(BIG, random.Random(number))
     with server.raw() as c:
+        c.reply()
         for command in ("EHLO client.test", "MAIL FROM:<you@example.net>", "RCPT TO:<demo@example.org>"):
             c.cmd(command)
-        c.reply()
         assert c.cmd("DATA")[0] == 354
         gate.wait(PATIENCE)
         c.send(stuffed(text))

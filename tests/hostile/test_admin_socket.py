@@ -22,7 +22,7 @@ from ipc import DEADLINE, HEADER, MESSAGES, TOP, Closed, encode  # noqa: E402
 
 LIST = encode("list", req=1, limit=100)
 ADMINS_MAX = int(re.search(r"ADMINS_MAX\s+(\d+)", (TOP / "control/socket.h").read_text())[1])
-QUESTIONS = ("list", "get", "read", "change", "pause", "stats", "procs")
+QUESTIONS = ("list", "get", "read", "change", "pause", "stats", "procs", "clients", "clients_clear")
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_no_message_but_questions_gets_in(bench):
         throw(admin, encode(name, req=1))
         assert is_closed(admin), name
         admin.close()
-    assert bench.changes == [] and bench.pauses == []
+    assert bench.changes == bench.pauses == bench.cleared == []
 
 
 def test_unasked_descriptors_are_closed(bench):

@@ -4,64 +4,20 @@
 A client is told 250 for nothing but a commit that was answered; the queue
 acts on no transaction, verdict or expansion that is not its own.
 """
+import socket
 import time
 
 import pytest
 
 import postern
 from ipc import OUTCOMES, Closed
-from victim import Victim
+from session import Session
+from victim import CONF, Victim
 
 OK, RETRY, DENIED = (OUTCOMES.index(n) for n in ("OK", "RETRY", "DENIED"))
 
 
 # -- the session ----------------------------------------------------------------
-
-class Session(Victim):
-    """A session process, its queue and its lookup, and clients."""
-
-    def __init__(self):
-        super().__init__("session")
-        self.queue, self.lookup = self.link("QUEUE"), self.link("LOOKUP")
-        self.address = self.listen()
-
-    def client(self):
-        c = postern.Raw(self.address)
-        assert c.reply()[0] == 220
-        assert c.cmd("EHLO client.test")[0] == 250
-        assert c.cmd("MAIL FROM:<a@example.net>")[0] == 250
-        return c
-
-    def expect(self, link, name):
-        m = link.receive()
-        assert m.type == name, m
-        return m
-
-    def rcpt(self, client, **verdict):
-        """RCPT, and lookup's answer to it."""
-        client.send("RCPT TO:<b@example.org>\r\n")
-        req = self.expect(self.lookup, "rcpt_check").req
-        values = {"code": 250, "status": "2.1.5", "text": "ok", "action": "demo", **verdict}
-        self.lookup.send("rcpt_verdict", req=req, **values)
-        return req
-
-    def to_data(self):
-        """A client in the middle of DATA; the transaction's number; its id is 77."""
-        client = self.client()
-        self.rcpt(client)
-        assert client.reply()[0] == 250
-        req = self.expect(self.queue, "mail_begin").req
-        self.queue.send("mail_ready", req=req, outcome=OK, id=77)
-        assert client.cmd("DATA")[0] == 354
-        return client, req
-
-    def to_commit(self):
-        client, req = self.to_data()
-        client.send("Subject: x\r\n\r\nx\r\n.\r\n")
-        while self.queue.receive().type != "mail_commit":
-            pass
-        return client, req
-
 
 @pytest.fixture
 def session():
@@ -96,6 +52,43 @@ def test_done_before_the_commit_is_no_250(session):
     assert session.is_cut_off(session.queue)
     client.send("Subject: x\r\n\r\nx\r\n.\r\n")
     assert client.reply()[0] == 451
+
+
+@pytest.mark.parametrize("outcome", [RETRY, DENIED, OUTCOMES.index("FULL")])
+def test_bad_news_between_chunks_ends_the_message_at_the_next(session, outcome):
+    client, req = session.to_rcpt()
+    client.send("BDAT 3\r\nabc")
+    assert client.reply()[0] == 250
+    session.queue.send("mail_done", req=req, outcome=outcome, id=77)
+
+    def refused():  # the news and the chunk come by different ways
+        client.send("BDAT 3\r\nabc")
+        return (code := client.reply()[0]) != 250 and code
+    assert postern.wait_for(refused) == (452 if outcome == OUTCOMES.index("FULL") else 451)
+    client.send("BDAT 14 LAST\r\nMAIL FROM:<>\r\nFROB\r\n")
+    assert [client.reply()[0] for _ in range(2)] == [503, 500]
+    assert client.cmd("MAIL FROM:<>")[0] == 250
+
+
+def test_done_between_chunks_is_no_250(session):
+    client, req = session.to_rcpt()
+    client.send("BDAT 3\r\nabc")
+    assert client.reply()[0] == 250
+    session.queue.send("mail_done", req=req, outcome=OK, id=77)
+    assert session.is_cut_off(session.queue)
+    client.send("BDAT 3 LAST\r\nabc")
+    assert client.reply()[0] == 451
+
+
+def test_a_queue_that_dies_within_a_chunk(session):
+    """Its octets are read to the end whatever became of the queue: none of them is a command."""
+    client, _ = session.to_rcpt()
+    client.send("BDAT 20 LAST\r\nabc\r\n")
+    while session.queue.receive().type != "mail_rcpt":
+        pass
+    session.queue.close()
+    client.send("RSET\r\nRSET\r\nabcNOOP\r\n")
+    assert [client.reply()[0] for _ in range(2)] == [451, 250]
 
 
 def test_a_queue_that_dies_after_the_commit_is_no_250(session):
@@ -162,6 +155,160 @@ def test_verdict_nobody_asked_for(session):
     session.rcpt(client)
     assert client.reply()[0] == 250
 
+
+# -- lookup: who may come in -----------------------------------------------------
+
+def another_lookup(session, client):
+    """The liar is cut off; the client waits for the next one, which is asked anew."""
+    assert session.is_cut_off(session.lookup)
+    session.lookup = session.link("LOOKUP")
+    session.admit(session.expect(session.lookup, "client_enter").req)
+    assert client.reply()[0] == 220
+
+
+@pytest.mark.parametrize("code", [1, 99, 200, 220, 250, 354, 399, 599])
+def test_nobody_is_greeted_by_lookup_itself(session, code):
+    client, asked = session.connect()
+    session.admit(asked.req, code=code, status="4.3.2", text="come in")
+    if code < 400:
+        another_lookup(session, client)
+    else:
+        assert client.reply() == (code, "4.3.2 come in")
+
+
+@pytest.mark.parametrize("field", ["text", "status"])
+@pytest.mark.parametrize("octets", [b"a\r\n220 b", b"a\nb", b"\0", b"\x1b[2J", b"\xff\xfe"])
+def test_no_octet_of_lookup_breaks_a_farewell(session, field, octets):
+    client, asked = session.connect()
+    session.admit(asked.req, **{"code": 421, "status": "4.7.0", "text": "no", field: octets})
+    another_lookup(session, client)
+
+
+@pytest.mark.parametrize("name", [b"a\r\nReceived: x", b"a b", b"<x>", b"a(b)", b"\xff\xfe", b"-a", b"a..b", b"[192.0.2.1]"])
+def test_a_name_that_no_host_has(session, name):
+    client, asked = session.connect()
+    session.admit(asked.req, rdns=4, name=name)
+    another_lookup(session, client)
+
+
+def test_a_verdict_on_a_client_who_is_in_already(session):
+    client, asked = session.connect()
+    for code in (0, 421):
+        session.admit(asked.req, code=code, status="4.7.0", text="no")
+    assert client.reply()[0] == 220
+    for req in (0, asked.req, asked.req + 1, 2**32 - 1):
+        session.admit(req, code=421, status="4.7.0", text="no")
+    assert client.cmd("NOOP")[0] == 250
+
+
+def test_a_balancer_that_lookup_names_twice(session):
+    """Who was named by a balancer is no balancer: what comes next is SMTP."""
+    client, asked = session.connect()
+    session.admit(asked.req, proxied=True)
+    client.send("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
+    asked = session.expect(session.lookup, "client_enter")
+    assert (asked.client, asked.proxy, asked.local) == ("192.0.2.1", "", False)
+    session.admit(asked.req, proxied=True)
+    assert client.reply()[0] == 220
+
+
+def test_a_lookup_that_dies_before_the_greeting(session):
+    client, _ = session.connect()
+    session.lookup.sock.shutdown(socket.SHUT_RDWR)
+    another_lookup(session, client)
+
+
+def test_a_lookup_that_does_not_come_back(session):
+    client, _ = session.connect()
+    session.lookup.close()
+    assert client.reply()[0] == 421
+    with pytest.raises(EOFError):
+        client.line()
+
+
+def test_a_new_lookup_is_told_who_is_there(session):
+    visits = {}
+    for n in range(3):
+        client, asked = session.connect()
+        session.admit(asked.req)
+        assert client.reply()[0] == 220
+        visits[asked.visit] = client
+    session.lookup.close()
+    session.lookup = session.link("LOOKUP")
+    told = [session.expect(session.lookup, "client_enter") for _ in visits]
+    assert {m.visit for m in told} == set(visits) and all(m.again for m in told)
+    visits[told[0].visit].close()
+    assert session.expect(session.lookup, "client_leave").visit == told[0].visit
+
+
+# -- lookup: what the filters say ------------------------------------------------
+
+FILTERED = CONF.replace("listen on 127.0.0.1 port 25", """
+filter "f" phase mail-from match mail-from {{ "x@example.net" }} reject "550 no"
+listen on 127.0.0.1 port 25 filter "f"
+""")
+
+
+@pytest.fixture
+def filtered():
+    v = Session(FILTERED)
+    yield v
+    v.close()
+
+
+def test_an_honest_filter(filtered):
+    client = filtered.greeted()
+    client.send("MAIL FROM:<x@example.net>\r\n")
+    asked = filtered.expect(filtered.lookup, "filter_check")
+    assert (asked.filter, asked.sender, asked.helo) == ("f", "x@example.net", "client.test")
+    filtered.lookup.send("filter_verdict", req=asked.req, code=550, status="5.7.1", text="no")
+    assert client.reply() == (550, "5.7.1 no")
+
+
+@pytest.mark.parametrize("code", [1, 250, 354, 399])
+def test_a_filter_says_no_or_nothing(filtered, code):
+    client = filtered.greeted()
+    client.send("MAIL FROM:<x@example.net>\r\n")
+    asked = filtered.expect(filtered.lookup, "filter_check")
+    filtered.lookup.send("filter_verdict", req=asked.req, code=code, status="2.0.0", text="yes")
+    assert filtered.is_cut_off(filtered.lookup)
+    assert client.reply()[0] == 451
+    assert client.cmd("RCPT TO:<b@example.org>")[0] == 503
+
+
+@pytest.mark.parametrize("value", ["no address", "a@b\r\nRCPT TO:<x@y>", "@", "a" * 65 + "@example.org", "\u00e9@x.test"])
+def test_a_filter_writes_no_address(filtered, value):
+    client = filtered.greeted()
+    client.send("MAIL FROM:<x@example.net>\r\n")
+    asked = filtered.expect(filtered.lookup, "filter_check")
+    filtered.lookup.send("filter_verdict", req=asked.req, value=value)
+    assert client.reply()[0] == 451
+    assert client.cmd("RCPT TO:<b@example.org>")[0] == 503
+
+
+def test_a_filter_that_nobody_asked(filtered):
+    client = filtered.greeted()
+    client.send("MAIL FROM:<x@example.net>\r\n")
+    req = filtered.expect(filtered.lookup, "filter_check").req
+    filtered.lookup.send("filter_verdict", req=req)
+    assert client.reply()[0] == 250
+    for n in (0, req, req + 1, 2**32 - 1):
+        filtered.lookup.send("filter_verdict", req=n, code=550, status="5.7.1", text="no", disconnect=True)
+    filtered.rcpt(client)
+    assert client.reply()[0] == 250
+
+
+def test_a_filter_answers_for_the_rules(filtered):
+    """The answer to one question is none to another."""
+    client = filtered.greeted()
+    client.send("MAIL FROM:<x@example.net>\r\n")
+    req = filtered.expect(filtered.lookup, "filter_check").req
+    filtered.lookup.send("rcpt_verdict", req=req, code=250, status="2.1.5", text="yes", action="demo")
+    assert filtered.is_cut_off(filtered.lookup)
+    assert client.reply()[0] == 451
+
+
+# -- the session, and a queue that does not read ------------------------------------
 
 def test_a_queue_that_does_not_read_holds_back_its_clients(session):
     """Back-pressure: a body of 200 MB to a queue that stands still stays with the client."""

@@ -93,7 +93,7 @@ def with_child():
 def breaches():
     """One of each kind; all of them would be a restart each."""
     seen = {}
-    for what, octets, fds, ends in table.broken_frames("lookup", "parent"):
+    for what, octets, fds, ends in table.broken_frames("delivery", "parent"):
         kind = re.sub(r"\d+", "n", re.sub(r"^\w+(\.\w+)? (?!octets)", "", what)) if "." in what or " is not" in what \
             else what
         if not ends:
@@ -103,10 +103,10 @@ def breaches():
 
 @pytest.mark.parametrize("octets,fds", breaches())
 def test_a_breach_costs_the_child_its_life(with_child, octets, fds):
-    s = with_child("lookup", [(octets, fds)])
-    s.wait_log(r"event=peer-cut-off peer=lookup")
-    s.wait_log(r"event=process-ended process=lookup/0 .*name=KILL")
-    s.wait_log(r"event=restarted process=lookup/0")
+    s = with_child("delivery", [(octets, fds)])
+    s.wait_log(r"event=peer-cut-off peer=delivery")
+    s.wait_log(r"event=process-ended process=delivery/0 .*name=KILL")
+    s.wait_log(r"event=restarted process=delivery/0")
     with s.smtp() as c:
         assert c.ehlo()[0] == 250
 

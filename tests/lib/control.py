@@ -44,12 +44,14 @@ def run_smtpctl(path, *words, **options):
 
 
 class Bench:
-    """The process, and a thread that is its queue, its sessions and its parent."""
+    """The process, and a thread that is its queue, its lookup, its sessions and its parent."""
 
-    def __init__(self, directory, with_queue=True):
+    def __init__(self, directory, with_queue=True, with_lookup=True):
         self.path = str(directory / "smtpd.sock")
         self.messages = {}
+        self.clients = []  # rows as lookup has them, by number
         self.changes = []  # (what, id) as the queue got them
+        self.cleared = []  # clients as lookup got them
         self.pauses = []  # (what, on) as the parent got them
         self.questions = []  # names, as they came
         self.processes = []  # rows for procs
@@ -60,6 +62,8 @@ class Bench:
         self.process = Process("smtpd-control", "CONTROL", RIGHTS, 'control socket "%s"\n' % self.path)
         if with_queue:
             self.add_link("QUEUE")
+        if with_lookup:
+            self.add_link("LOOKUP")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         listener.bind(self.path)
         listener.listen(128)
@@ -108,7 +112,7 @@ class Bench:
         while True:
             ends = {self.process.parent.sock: (self.process.parent, self._as_parent)}
             for (role, _), link in list(self.links.items()):
-                act = self._as_queue if role == "QUEUE" else self._as_other
+                act = {"QUEUE": self._as_queue, "LOOKUP": self._as_lookup}.get(role, self._as_other)
                 ends[link.sock] = (link, act)
             ready = select.select([self.woken, *ends], [], [])[0]
             if self.woken in ready and self.woken.recv(1) == b"":
@@ -153,6 +157,22 @@ class Bench:
         if m.type == "stats":
             link.send("stats_row", req=m.req, name="session.connections", value=20)
             link.send("stats_row", req=m.req, name="queue.forged", value=1)
+            link.send("stats_end", req=m.req)
+
+    def _as_lookup(self, link, m):
+        if m.type == "clients":
+            self.questions.append(m.type)
+            page = [r for r in self.clients if r["number"] > m.after]
+            for row in page[: m.limit]:
+                link.send("clients_row", req=m.req, **row)
+            link.send("clients_end", req=m.req, open=sum(r["open"] for r in self.clients),
+                      more=len(page) > m.limit)
+        elif m.type == "clients_clear":
+            self.cleared.append(m.client)
+            there = m.client in ["", *(r["client"] for r in self.clients)]
+            link.send("done", req=m.req, outcome=OK if there else GONE,
+                      text="" if there else "no such client")
+        else:
             link.send("stats_end", req=m.req)
 
     def _as_queue(self, link, m):

@@ -35,7 +35,7 @@ def _read_table():
     for group in re.findall(r"MESSAGES_(\w+)\(M, F, R\)", order):
         body = re.search(r"#define MESSAGES_%s\(M, F, R\)(.*)" % group, text).group(1)
         for name, fd, rest in re.findall(
-            r'\bM\(\s*(\w+), (FD|NOFD), "[^"]*",(.*?)(?=\bM\(|$)', body
+            r'\bM\(\s*(\w+), (FD|NOFD),\s*"(?:[^"\\]|\\.)*",(.*?)(?=\bM\(|$)', body
         ):
             rows.append((name, fd == "FD", re.findall(r"\bF\((\w+), (\w+),", rest)))
     return roles, rows

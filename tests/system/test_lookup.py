@@ -6,19 +6,16 @@ one that no honest server gives, from a few lines of Python.
 """
 
 import os
-import shutil
-import socket
-import struct
-import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import nameserver  # noqa: E402
 from ipc import ADDRESS_SPACE, DEADLINE, Closed, Process, encode  # noqa: E402
+from nameserver import BAD_LABELS, EvilServer, dns_reply, dns_type, label  # noqa: E402
 
 RIGHTS = 0x0001 | 0x0008 | 0x0100  # base, dns, read-fd: smtpd/roles.c
 TABLE, ANCHOR, RESOLV = 0, 2, 3  # enum ipc_file
@@ -78,63 +75,13 @@ many MX 10 many-host
 """
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        return udp.getsockname()[1]
-
-
-def query(port, name):
-    """Whether a server answers there."""
-    question = b"".join(bytes([len(p)]) + p.encode() for p in name.split(".")) + b"\0"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(0.2)
-        udp.connect(("127.0.0.1", port))
-        try:
-            udp.send(struct.pack(">HHHHHH", 1, 0, 1, 0, 0, 0) + question + b"\0\6\0\1")
-            return len(udp.recv(512)) > 12
-        except OSError:
-            return False
-
-
 @pytest.fixture(scope="module")
 def nsd(tmp_path_factory):
     """The port of a name server with ZONE."""
-    if shutil.which("nsd") is None:
-        pytest.skip("nsd is not installed")
-    where = tmp_path_factory.mktemp("nsd")
-    port = free_port()
     # 120 addresses for one host, too many for UDP; 40 hosts for one name
     many = "".join("many-host A 198.51.100.%d\n" % n for n in range(1, 121))
     many += "".join("crowd MX %d c%d\nc%d A 203.0.113.%d\n" % (n, n, n, n) for n in range(1, 41))
-    (where / "zone").write_text(ZONE + many)
-    (where / "nsd.conf").write_text(
-        f"""server:
-	ip-address: 127.0.0.1@{port}
-	username: ""
-	chroot: ""
-	zonesdir: "{where}"
-	database: ""
-	zonelistfile: "{where}/zones"
-	xfrdfile: "{where}/xfrd"
-	xfrdir: "{where}"
-	pidfile: "{where}/pid"
-	server-count: 1
-remote-control:
-	control-enable: no
-zone:
-	name: example
-	zonefile: zone
-"""
-    )
-    child = subprocess.Popen(["nsd", "-d", "-c", str(where / "nsd.conf")], stderr=subprocess.PIPE)
-    end = time.monotonic() + DEADLINE
-    while not query(port, "example"):
-        assert child.poll() is None, child.stderr.read()
-        assert time.monotonic() < end
-    yield port
-    child.terminate()
-    child.wait()
+    yield from nameserver.serve(tmp_path_factory.mktemp("nsd"), {"example": ZONE + many})
 
 
 class Lookup:
@@ -388,51 +335,6 @@ def test_servers_of_resolv_conf(tmp_path, nsd):
 
 
 # -- a server that lies --
-
-
-class EvilServer(threading.Thread):
-    """Answers over UDP what answer(question) returns; None: nothing."""
-
-    def __init__(self, answer):
-        super().__init__(daemon=True)
-        self.answer = answer
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
-        self.port = self.udp.getsockname()[1]
-        self.questions = 0
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                data, peer = self.udp.recvfrom(4096)
-                self.questions += 1
-                reply = self.answer(data)
-                if reply is not None:
-                    self.udp.sendto(reply, peer)
-            except OSError:
-                return
-
-
-def dns_reply(question, records, rcode=0):
-    end = question.index(b"\0", 12) + 5
-    head = question[:2] + struct.pack(">HHHHH", 0x8580 | rcode, 1, len(records), 0, 0)
-    body = b""
-    for rtype, data in records:
-        body += b"\xc0\x0c" + struct.pack(">HHIH", rtype, 1, 60, len(data)) + data
-    return head + question[12:end] + body
-
-
-def dns_type(question):
-    end = question.index(b"\0", 12) + 1
-    return struct.unpack_from(">H", question, end)[0]
-
-
-def label(text):
-    return bytes([len(text)]) + text
-
-
-BAD_LABELS = [b"a\r\nRCPT TO:<x@y>", b"a\0b", b"a b", b"<x>", b"\xff\xfe", b"a.b", b"a\\", b"-a"]
 
 
 @pytest.mark.parametrize("bad", BAD_LABELS, ids=[b.hex() for b in BAD_LABELS])

@@ -83,9 +83,10 @@ def test_queue_json_is_valid_whatever_strangers_wrote(bench):
     assert first["sender"] == first["recipients"][0]["text"] == expected
     assert first["id"] == "0000000001" and second["recipients"] == []
     assert set(first) == {
-        "id", "sender", "client", "received", "expires", "size", "held", "recipients"}
+        "id", "sender", "client", "received", "expires", "size", "held", "flags", "priority",
+        "release", "by", "by_time", "envid", "ret", "recipients"}
     assert set(first["recipients"][0]) == {
-        "address", "original", "action", "destination", "state", "due", "attempts", "status",
+        "address", "original", "orcpt", "notify", "action", "destination", "state", "due", "attempts", "status",
         "remote", "text"}
     # The table shows the same without a byte that a terminal would obey.
     table = bench.smtpctl("show", "queue").stdout
@@ -210,6 +211,74 @@ def test_stats_are_added_up_and_bear_their_role(bench):
     assert "session.connections" in bench.smtpctl("show", "stats").stdout.decode()
 
 
+def client(number, name, **changes):
+    return {"number": number, "client": name, "open": 1, "connections": 2, "messages": 3,
+            "recipients": 4, "refused": 5, **changes}
+
+
+def test_no_clients(bench):
+    done = bench.smtpctl("show", "clients")
+    assert (done.returncode, done.stdout, done.stderr) == (OK, b"no clients\n", b"")
+    assert bench.smtpctl("show", "clients", "--json").stdout == b""
+
+
+def test_clients_table(bench):
+    bench.clients = [
+        client(1, "192.0.2.1", open=2),
+        client(7, "2001:db8:1234:5678::/64", over="max-refused-rate", until_s=int(time.time()) + 45),
+        client(9, b"\x1b[2J", open=0),
+    ]
+    done = bench.smtpctl("show", "clients")
+    got = lines(done)
+    assert done.returncode == OK
+    assert got[0].split() == [
+        "CLIENT", "OPEN", "CONNECTIONS", "MESSAGES", "RECIPIENTS", "REFUSED", "LIMITED", "FOR"]
+    assert got[1].split() == ["192.0.2.1", "2", "2", "3", "4", "5"]
+    assert re.fullmatch(r"2001:db8:1234:5678::/64    1           2        3          4       5 4[3-6]s", got[2])
+    assert got[3].startswith("\\x1b[2J ")
+    assert got[4:] == ["3 clients, 3 connections open"]
+    assert max(map(len, got)) <= 80
+    assert lines(bench.smtpctl("-q", "show", "clients")) == got[:4]
+
+
+def test_clients_json(bench):
+    until = int(time.time()) + 45
+    bench.clients = [client(1, "192.0.2.1"), client(2, "unix", over="max-message-rate", until_s=until)]
+    first, second = objects(bench.smtpctl("sh", "c", "--json"))
+    assert first == {"client": "192.0.2.1", "open": 1, "connections": 2, "messages": 3, "recipients": 4,
+                     "refused": 5, "limit": "", "until": 0}
+    assert (second["limit"], second["until"]) == ("max-message-rate", until)
+
+
+def test_many_clients_come_in_pages(bench):
+    bench.clients = [client(n, "10.0.%d.%d" % (n // 256, n % 256)) for n in range(1, 251)]
+    assert lines(bench.smtpctl("show", "clients"))[-1] == "250 clients, 250 connections open"
+    assert bench.questions == ["clients"] * 3
+
+
+def test_clear_clients(bench):
+    bench.clients = [client(1, "192.0.2.1")]
+    done = bench.smtpctl("clear", "clients", "192.0.2.1")
+    assert (done.returncode, done.stdout) == (OK, b"192.0.2.1: cleared\n")
+    assert bench.smtpctl("clear", "clients", "all").stdout == b"all clients: cleared\n"
+    assert bench.smtpctl("-q", "cl", "c", "all").stdout == b""
+    done = bench.smtpctl("clear", "clients", "192.0.2.2")
+    assert (done.returncode, done.stdout) == (REFUSED, b"")
+    assert done.stderr == b"smtpctl: no such client\n"
+    assert bench.cleared == ["192.0.2.1", "", "", "192.0.2.2"]
+    bench.wait_log("event=admin verb=clear-clients client=192.0.2.1 uid=%d" % os.getuid())
+    bench.wait_log("event=admin verb=clear-clients client=all uid=%d" % os.getuid())
+
+
+def test_lookup_down(tmp_path):
+    b = Bench(tmp_path, with_lookup=False)
+    done = [b.smtpctl("show", "clients"), b.smtpctl("clear", "clients", "all")]
+    b.stop()
+    for d in done:
+        assert d.returncode == TEMPFAIL
+        assert d.stderr == b"smtpctl: smtpd-lookup is being restarted; try again\n"
+
+
 def test_monitor(bench):
     got = lines(bench.smtpctl("monitor", "-n", "2"))
     assert got[0].split()[-1] == "queued" and [g.split()[-1] for g in got[1:]] == ["5", "5"]
@@ -269,6 +338,10 @@ def test_looking_is_not_logged(bench):
         (["show", "queue", "now"], "one word too many"),
         (["remove"], "needs ID|all"),
         (["remove", "42"], "looks like 000000002a"),
+        (["clear"], "clear what? one of clients"),
+        (["clear", "clients"], "needs ADDRESS|all"),
+        (["clear", "clients", ""], "is no ADDRESS|all"),
+        (["clear", "clients", "x" * 65], "is no ADDRESS|all"),
         (["remove", "all", "--json"], "does not take --json"),
         (["show", "queue", "-n", "1"], "does not take -n"),
         (["monitor", "-n", "x"], "not a number"),
@@ -388,6 +461,8 @@ def test_a_server_that_lies(tmp_path, answer):
 def test_pages_that_do_not_get_on_come_to_an_end(tmp_path):
     again = encode("list_message", req=1, id=0) + encode("list_end", req=1, more=True)
     assert Liar(tmp_path / "s", again).smtpctl("show", "queue").returncode == OK
+    again = encode("clients_row", req=1, number=0) + encode("clients_end", req=1, more=True)
+    assert Liar(tmp_path / "t", again).smtpctl("show", "clients").returncode == OK
 
 
 # -- the whole server --
