@@ -66,7 +66,7 @@ def test_who_waits_for_the_delay_is_greeted(early):
     before = time.monotonic()
     with stranger(early) as c:
         assert c.reply()[0] == 220
-        assert time.monotonic() - before >= 1
+        assert time.monotonic() - before > 0.95   # a timer counts from the start of its turn of the loop
         c.say("EHLO stranger.test")
 
 
