@@ -2,6 +2,9 @@
 /*
  * smtpd -n: everything the server would need, tried without starting it.
  * The text of smtpd.conf was checked before; here it is the host's turn.
+ *
+ * Unix sockets are made and removed by path, at times as root.  Invariant: on
+ * the way to one nobody else can put anything in the place of anything.
  */
 #include "smtpd/smtpd.h"
 
@@ -15,6 +18,121 @@
 #include <unistd.h>
 
 #include "lib/base/str.h"
+
+#define LINKS_MAX 16 /* on the way to one file */
+
+/* -- the way to a socket -- */
+
+struct walk {
+	char done[PATH_MAX]; /* looked at, and no symbolic link in it; "": the root directory */
+	char rest[PATH_MAX];
+	unsigned int links;
+};
+
+/* In a sticky directory others can't move what is not theirs. */
+static const char *
+way_fault(const struct stat *st)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return "belongs to another user";
+	if (S_ISLNK(st->st_mode))
+		return NULL;
+	if (!S_ISDIR(st->st_mode))
+		return "is not a directory";
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st->st_mode & S_ISVTX) == 0)
+		return "can be written by others";
+	return NULL;
+}
+
+static void
+walk_up(struct walk *w)
+{
+	char *slash = strrchr(w->done, '/');
+
+	if (slash != NULL)
+		*slash = '\0';
+}
+
+/* One name from the rest. */
+static int
+walk_on(struct walk *w)
+{
+	size_t at = strspn(w->rest, "/"), len = strcspn(w->rest + at, "/");
+	char name[PATH_MAX];
+
+	(void)snprintf(name, sizeof(name), "/%.*s", (int)len, w->rest + at);
+	memmove(w->rest, w->rest + at + len, strlen(w->rest + at + len) + 1);
+	if (strcmp(name, "/..") == 0)
+		walk_up(w);
+	else if (strcmp(name, "/.") != 0)
+		return str_append(w->done, sizeof(w->done), name);
+	return 0;
+}
+
+/* What the symbolic link says, in its place. */
+static int
+walk_follow(struct walk *w)
+{
+	char target[PATH_MAX] = "";
+
+	if (++w->links > LINKS_MAX) {
+		errno = ELOOP;
+		return -1;
+	}
+	if (readlink(w->done, target, sizeof(target) - 1) == -1 ||
+	    str_append(target, sizeof(target), w->rest) == -1)
+		return -1;
+	if (target[0] == '/')
+		w->done[0] = '\0';
+	else
+		walk_up(w);
+	return str_copy(w->rest, sizeof(w->rest), target);
+}
+
+static int
+way_refused(const struct walk *w, const char *fault, char why[CHECK_WHY_MAX])
+{
+	(void)snprintf(why, CHECK_WHY_MAX, "%s %s", w->done[0] == '\0' ? "/" : w->done, fault);
+	return -1;
+}
+
+int
+check_way(const char *path, char why[CHECK_WHY_MAX])
+{
+	struct walk w = {0};
+	struct stat st;
+	const char *fault;
+
+	if (str_format(w.rest, sizeof(w.rest), "%.*s", (int)(strrchr(path, '/') - path), path) ==
+	    -1)
+		return way_refused(&w, strerror(errno), why);
+	for (;;) {
+		if (lstat(w.done[0] == '\0' ? "/" : w.done, &st) == -1)
+			fault = errno == ENOENT ? "does not exist" : strerror(errno);
+		else
+			fault = way_fault(&st);
+		if (fault != NULL)
+			return way_refused(&w, fault, why);
+		if (!S_ISLNK(st.st_mode) && w.rest[strspn(w.rest, "/")] == '\0')
+			return 0;
+		if ((S_ISLNK(st.st_mode) ? walk_follow(&w) : walk_on(&w)) == -1)
+			return way_refused(&w, strerror(errno), why);
+	}
+}
+
+const char *
+check_group(const char *name, gid_t *gid)
+{
+	const struct group *gr;
+
+	errno = 0;
+	if ((gr = getgrnam(name)) == NULL)
+		return errno == 0 ? "no such group" : strerror(errno);
+	*gid = gr->gr_gid;
+	return NULL;
+}
+
+/* -- smtpd -n -- */
 
 struct checking {
 	struct smtpd *d;
@@ -130,18 +248,29 @@ check_parent_of(struct checking *k, const char *what, const char *path)
 }
 
 static void
+check_socket(struct checking *k, const char *what, const char *path)
+{
+	char why[CHECK_WHY_MAX];
+
+	if (check_way(path, why) == -1)
+		problem(k, what, path, why);
+}
+
+static void
 check_listeners(struct checking *k)
 {
 	const struct conf *c = k->d->conf;
+	const char *why;
+	gid_t gid;
 	size_t i;
 
 	for (i = 0; i < c->nlisteners; i++) {
 		const struct conf_listener *l = &c->listeners[i];
 
 		if (l->unix_path)
-			check_parent_of(k, "socket", l->host);
-		if (l->group != NULL && getgrnam(l->group) == NULL)
-			problem(k, "group", l->group, "no such group");
+			check_socket(k, "socket", l->host);
+		if (l->group != NULL && (why = check_group(l->group, &gid)) != NULL)
+			problem(k, "group", l->group, why);
 	}
 }
 
@@ -167,7 +296,7 @@ check_all(struct smtpd *d)
 	check_actions(&k);
 	check_listeners(&k);
 	check_parent_of(&k, "spool directory", d->conf->values.spool);
-	check_parent_of(&k, "admin socket", d->conf->values.socket);
+	check_socket(&k, "admin socket", d->conf->values.socket);
 	if (d->verbose)
 		print_effective(d);
 	if (k.problems > 0) {

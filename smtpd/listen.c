@@ -10,7 +10,6 @@
 #include "smtpd/smtpd.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -266,7 +265,7 @@ bind_unix(int fd, const struct sockaddr_un *sun, mode_t mode, gid_t gid)
 	return 0;
 }
 
-/* gid -1: our own. */
+/* gid -1: our own.  For paths that check_way() takes. */
 static int
 open_unix(const struct smtpd *d, const char *path, mode_t mode, gid_t gid)
 {
@@ -289,24 +288,32 @@ open_unix(const struct smtpd *d, const char *path, mode_t mode, gid_t gid)
 	return fd;
 }
 
-/* 0600, or 0660 and the group's. */
-static int
-open_path(const struct smtpd *d, const struct conf_listener *conf)
+static void
+log_failed(const char *event, const char *path, const char *why)
 {
-	const struct group *gr;
+	struct logline line;
 
-	if (d->nlistening == LISTENING_MAX) {
-		errno = ENFILE;
-		return -1;
+	logline_start(&line, LOG_LEVEL_WARN, event);
+	logline_str(&line, "path", path);
+	logline_str(&line, "error", why);
+	logline_end(&line);
+}
+
+/* Whether a socket could be made there; *gid: its group's, -1 for none. */
+static int
+check_path_of(const struct conf_listener *conf, gid_t *gid)
+{
+	char why[CHECK_WHY_MAX];
+	const char *fault;
+
+	*gid = (gid_t)-1;
+	if (check_way(conf->host, why) == 0) {
+		if (conf->group == NULL || (fault = check_group(conf->group, gid)) == NULL)
+			return 0;
+		(void)snprintf(why, sizeof(why), "group %s: %s", conf->group, fault);
 	}
-	if (conf->group == NULL)
-		return open_unix(d, conf->host, 0600, (gid_t)-1);
-	errno = 0;
-	if ((gr = getgrnam(conf->group)) == NULL) {
-		errno = errno == 0 ? EINVAL : errno;
-		return -1;
-	}
-	return open_unix(d, conf->host, 0660, gr->gr_gid);
+	log_failed("listen-failed", conf->host, why);
+	return -1;
 }
 
 static void
@@ -331,31 +338,40 @@ remove_path(struct listening *l)
 	l->host[0] = '\0';
 }
 
+static struct listening *
+open_path(struct smtpd *d, const struct conf_listener *conf, gid_t gid, uint32_t index)
+{
+	mode_t mode = conf->group == NULL ? 0600 : 0660;
+	struct listening *l;
+	int fd = -1;
+
+	errno = ENFILE;
+	if (d->nlistening == LISTENING_MAX || (fd = open_unix(d, conf->host, mode, gid)) == -1) {
+		log_failed("listen-failed", conf->host, strerror(errno));
+		return NULL;
+	}
+	l = add_open(d, fd, conf->host, index);
+	str_cut(l->group, sizeof(l->group), conf->group == NULL ? "" : conf->group);
+	remember_path(l);
+	log_listening(l);
+	return l;
+}
+
+/* One that works goes when it is known that another can come; else it stays as it is. */
 static int
 want_path(struct smtpd *d, const struct conf_listener *conf, uint32_t index)
 {
 	const char *group = conf->group == NULL ? "" : conf->group;
 	struct listening *l = find_open(d, conf->host, 0);
-	struct logline line;
-	int fd;
+	gid_t gid;
 
-	if (l != NULL && strcmp(l->group, group) != 0) {
-		remove_path(l);
-		l = NULL;
+	if ((l == NULL || strcmp(l->group, group) != 0) && check_path_of(conf, &gid) == 0) {
+		if (l != NULL)
+			remove_path(l);
+		l = open_path(d, conf, gid, index);
 	}
-	if (l == NULL) {
-		if ((fd = open_path(d, conf)) == -1) {
-			logline_start(&line, LOG_LEVEL_WARN, "listen-failed");
-			logline_str(&line, "path", conf->host);
-			logline_str(&line, "error", strerror(errno));
-			logline_end(&line);
-			return -1;
-		}
-		l = add_open(d, fd, conf->host, index);
-		str_cut(l->group, sizeof(l->group), group);
-		remember_path(l);
-		log_listening(l);
-	}
+	if (l == NULL)
+		return -1;
 	l->index = index;
 	l->wanted = true;
 	return 0;
@@ -424,24 +440,25 @@ static gid_t
 admin_group(const struct smtpd *d)
 {
 	const char *name = d->conf->values.admin_group;
-	const struct group *gr;
+	gid_t gid = (gid_t)-1;
 
-	if (!d->privileged || name == NULL)
-		return (gid_t)-1;
-	if ((gr = getgrnam(name)) != NULL)
-		return gr->gr_gid;
-	log_warn("event=no-such-group group=%s use=\"smtpctl works for root alone\"", name);
-	return (gid_t)-1;
+	if (d->privileged && name != NULL && check_group(name, &gid) != NULL)
+		log_warn("event=no-such-group group=%s use=\"smtpctl works for root alone\"", name);
+	return gid;
 }
 
 int
 listen_open_admin(struct smtpd *d)
 {
 	const char *path = d->conf->values.socket;
+	char why[CHECK_WHY_MAX];
 
-	if ((d->admin_fd = open_unix(d, path, 0660, admin_group(d))) != -1)
-		return 0;
-	log_warn("event=admin-socket-failed path=\"%s\" error=\"%s\"", path, strerror(errno));
+	if (check_way(path, why) == 0) {
+		if ((d->admin_fd = open_unix(d, path, 0660, admin_group(d))) != -1)
+			return 0;
+		str_cut(why, sizeof(why), strerror(errno));
+	}
+	log_failed("admin-socket-failed", path, why);
 	return -1;
 }
 

@@ -27,7 +27,7 @@
  *   runas.c       delivery agents as their users; accounts
  *   proc.c        what the kernel says of each process
  *   dispatch.c    what the children may ask for
- *   check.c       smtpd -n
+ *   check.c       smtpd -n; the directories and groups of sockets
  */
 struct event;
 struct event_base;
@@ -146,5 +146,9 @@ void dispatch_pause_state(struct child *c);
 
 /* check.c */
 int check_all(struct smtpd *d); /* smtpd -n: exit status */
+/* Do root and we alone decide what the directory of the path is?  -1: no, or it isn't there. */
+#define CHECK_WHY_MAX (PATH_MAX + 64)
+int check_way(const char *path, char why[CHECK_WHY_MAX]) WARN_UNUSED;
+const char *check_group(const char *name, gid_t *gid) WARN_UNUSED; /* NULL, or what is wrong */
 
 #endif

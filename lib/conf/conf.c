@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/conf/filter.h"
 #include "lib/conf/settings.h"
 
 static void
@@ -42,7 +43,7 @@ listener_clear(struct conf_listener *l)
 	free(l->group);
 }
 
-static void
+void
 filter_clear(struct conf_filter *f)
 {
 	size_t i;

@@ -112,7 +112,7 @@ enum conf_decision {
 };
 
 struct conf_filter { /* a filter of one phase, or a chain of filters */
-	char *name;  /* those that "listen" lists in place are called "chain:N" */
+	char *name;  /* "chain:" and a hash of the members for those that "listen" lists in place */
 	bool chain;
 	char **members; /* of a chain: filters defined before it, each once and none a chain */
 	size_t nmembers;

@@ -16,5 +16,6 @@ struct filter_word {
 extern const struct filter_word filter_words[CONF_FILTER_TEST__MAX];
 
 const char *filter_decision_word(enum conf_decision decision);
+void filter_clear(struct conf_filter *f); /* frees what it has */
 
 #endif

@@ -57,7 +57,6 @@ struct parser {
 	bool failed;	      /* a statement was given up */
 	unsigned int braces;  /* open in this statement */
 	unsigned int dynamic; /* tables without a name, so far */
-	unsigned int chains;  /* chains without a name, so far */
 	struct reference *refs;
 	size_t nrefs;
 	struct place setting_at[SETTING__MAX]; /* where it was given, if it was */

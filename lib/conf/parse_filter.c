@@ -9,6 +9,7 @@
  */
 #include "lib/conf/filter.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -332,10 +333,47 @@ parse_filter(struct parser *p)
 	return parse_unknown(p, "kind of filter", words);
 }
 
+/* -- chains that "listen" lists in place -- */
+
+/*
+ * The same name for the same members, wherever they are listed: a session that
+ * began before a reload is not judged by another listener's chain after it.
+ */
+static void
+chain_name(const struct conf_filter *chain, char name[CONF_NAME_MAX])
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+	const char *s;
+	size_t i;
+
+	for (i = 0; i < chain->nmembers; i++) {
+		s = chain->members[i];
+		do /* with the NUL, which separates them */
+			hash = (hash ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
+		while (*s++ != '\0');
+	}
+	(void)snprintf(name, CONF_NAME_MAX, "chain:%016" PRIx64, hash);
+}
+
+static bool
+is_same_chain(const struct conf_filter *a, const struct conf_filter *b)
+{
+	size_t i;
+
+	if (!a->chain || !b->chain || a->nmembers != b->nmembers)
+		return false;
+	for (i = 0; i < a->nmembers; i++) {
+		if (strcmp(a->members[i], b->members[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
 int
 parse_filter_use(struct parser *p, char **out)
 {
 	struct place at = p->tok.at;
+	const struct conf_filter *same;
 	struct conf_filter *chain;
 	char name[CONF_NAME_MAX];
 
@@ -344,14 +382,20 @@ parse_filter_use(struct parser *p, char **out)
 			return -1;
 		return parse_reference(p, REFERENCE_FILTER, *out, &at);
 	}
-	do
-		(void)snprintf(name, sizeof(name), "chain:%u", ++p->chains);
-	while (conf_filter_find(p->conf, name) != NULL);
-	if ((chain = parse_new_filter(p)) == NULL)
+	if ((chain = parse_new_filter(p)) == NULL || parse_chain(p, chain) == -1)
 		return -1;
-	chain->name = strdup(name);
-	*out = strdup(name);
-	if (chain->name == NULL || *out == NULL)
+	chain_name(chain, name);
+	if ((*out = strdup(name)) == NULL)
 		return parse_fail(p, "out of memory");
-	return parse_chain(p, chain);
+	if ((same = conf_filter_find(p->conf, name)) == NULL) {
+		chain->name = strdup(name);
+		return chain->name == NULL ? parse_fail(p, "out of memory") : 0;
+	}
+	if (!is_same_chain(chain, same)) {
+		error_add(p->errors, &at, "this chain's name, '%s', is another filter's", name);
+		return -1;
+	}
+	filter_clear(chain);
+	p->conf->nfilters--;
+	return 0;
 }

@@ -109,6 +109,20 @@ listener_check(struct parser *p, const struct conf_listener *l, const struct pla
 	return listener_check_protocol(p, l, at);
 }
 
+static bool
+is_listened_on(const struct conf *c, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+
+		if (l->unix_path && l->host != NULL && strcmp(l->host, path) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What the address in hand names, and how: the host. */
 static int
 parse_host(struct parser *p, struct conf_listener *l)
@@ -124,6 +138,8 @@ parse_host(struct parser *p, struct conf_listener *l)
 	}
 	if (!parse_is_name(p) || p->tok.text[0] != '/')
 		return parse_string(p, "an address or interface", CONF_STRING_MAX, &l->host);
+	if (is_listened_on(p->conf, p->tok.text))
+		return parse_fail(p, "'%.64s' is listened on twice", p->tok.text);
 	l->unix_path = true;
 	return parse_checked(p, "a path that a socket can have", check_socket_path, &l->host);
 }

@@ -36,7 +36,7 @@
 	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
 	X("smtp", "max-recipients", smtp_max_recipients, COUNT, "1000", 1, 100000, \
 	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
-	X("smtp", "max-mails", smtp_max_mails, COUNT, "0", 0, 1000000, CONF_FOR_SESSION) \
+	X("smtp", "max-mails", smtp_max_mails, COUNT, "0", 0, 999999, CONF_FOR_SESSION) \
 	X("smtp", "max-sessions", smtp_max_sessions, COUNT, "1000", 1, 100000, \
 	    CONF_FOR_SESSION | CONF_FOR_LOOKUP) \
 	X("smtp", "max-sessions-per-client", smtp_max_sessions_per_client, COUNT, "100", 1, 100000, \

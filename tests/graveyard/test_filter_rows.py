@@ -152,7 +152,7 @@ def test_20_62_reply_of_a_filter(make_hard, reply, heard):
 def test_62_lines_of_a_long_reply(make_hard):
     """The longest names there are: every line of every reply ends in CRLF and is 512 octets at most."""
     name = ".".join(["x" * 63] * 3 + ["y" * 61])
-    server = make_hard(Server.CONF.replace("mx.test", name), "smtp max-mails 1000000\n")
+    server = make_hard(Server.CONF.replace("mx.test", name), "smtp max-mails 999999\n")
     with Evil(server, greeted=False) as c:
         lines = [c.line()]
         for command in ("EHLO evil.example", "HELP", "VRFY x", "MAIL FROM:<" + "a" * 64 + "@" + name + ">",

@@ -226,7 +226,7 @@ static const struct {
 	"a socket can have"},
     /* settings */
     {"smtp limit max-mail 5", "5:12: unknown limit 'max-mail', did you mean 'max-mails'?"},
-    {"smtp max-mails 1000001", "5:16: '1000001' is not a number from 0 to 1000000"},
+    {"smtp max-mails 1000000", "5:16: '1000000' is not a number from 0 to 999999"},
     {"smtp max-errors 0", "5:17: '0' is not a number from 1 to 1000"},
     {"smtp error-delay 61s", "5:18: '61s' is not a duration such as 5m, from 0s to 1m"},
     {"smtp max-future-release 0", "5:25: '0' is not a duration such as 5m, from 1s to 365d"},
