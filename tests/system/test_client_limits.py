@@ -101,7 +101,7 @@ def test_all_connections_together(make):
 
 def test_both_processes_have_clients(make):
     """The tests above would prove nothing if one of them served all."""
-    s = make("")
+    s = make("smtp max-sessions-per-client 1000\n")     # on a busy machine the first takes many in a row
     held = []
 
     def both():

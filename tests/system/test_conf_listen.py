@@ -224,13 +224,21 @@ def test_unsafe_directory(make_server, make, why):
     for extra, option, said in (
             (IN, "-d", f'event=listen-failed path={server.path("d", "in.sock")} error="{server.dir}{why}"'),
             (IN, "-n", f'smtpd: socket {server.path("d", "in.sock")}: {server.dir}{why}'),
-            (ADMIN, "-d",
-             f'event=admin-socket-failed path={server.path("d", "admin.sock")} error="{server.dir}{why}"'),
             (ADMIN, "-n", f'smtpd: admin socket {server.path("d", "admin.sock")}: {server.dir}{why}')):
         server.write_conf(Server.CONF + extra)
         done = run(server, option)
         assert done.returncode == 1 and said in done.stderr, done.stderr
     assert not any(name.endswith(".sock") for _, _, names in os.walk(server.dir) for name in names)
+
+
+def test_the_admin_socket_where_its_admin_wants_it(make_server):
+    """A checkout of another's, or of a group's: it is said, and done."""
+    server = make_server(extra=ADMIN, start=False)
+    os.mkdir(server.path("d"))
+    os.chmod(server.path("d"), 0o775)
+    server.start()
+    server.wait_log(rf"event=admin-socket-unsafe path=\S+ error=\"{server.dir}/d can be written by others\"")
+    assert stat.S_ISSOCK(os.lstat(server.path("d", "admin.sock")).st_mode)
 
 
 @pytest.mark.parametrize("make", SAFE)
