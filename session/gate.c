@@ -21,7 +21,7 @@ nothing(struct session *s)
 	(void)s;
 }
 
-/* A body that the filters will not have: said by those who know whether a chunk is to be swallowed. */
+/* What follows a refused body, refuse() leaves to data.c, which knows whether a chunk is to be swallowed. */
 static const struct {
 	void (*passed)(struct session *s, const char *value);
 	void (*refused)(struct session *s);

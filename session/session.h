@@ -215,7 +215,7 @@ void mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m);
 void transaction_free(struct session *s); /* also tells the queue, where it has to know */
 
 /* gate.c */
-/* Where the filter acts at the phase, lookup is asked; else it is passed at once.  value: the argument. */
+/* Where the filter of the port acts at the phase, lookup is asked; else it is passed at once. */
 void gate_ask(struct session *s, enum conf_phase phase);
 void gate_answer(struct session *s, const struct msg_filter_verdict *m);
 void gate_lost(struct session *s);
