@@ -19,17 +19,26 @@ PYTHON =	/usr/bin/python3
 # -- what each program is made of ------------------------------------------
 
 PROGRAMS =	smtpd smtpd-session smtpd-queue smtpd-lookup smtpd-delivery \
-		smtpd-agent smtpd-control smtpctl
+		smtpd-agent smtpd-control smtpd-vault smtpd-hasher smtpctl
 
 SERVICE =	service role ipc conf base
+
+# LibreSSL's own libtls asks for signatures by a call of its own.
+HAS_SIGN_CB :=	$(shell echo 'int tls_config_set_sign_cb(void); int main(void) { return tls_config_set_sign_cb(); }' | \
+		$(CC) -x c -o /dev/null - $$($(PKG_CONFIG) --libs libtls 2>/dev/null) 2>/dev/null && echo yes)
+KEYCLIENT_OPENSSL = lib/net/keyclient_openssl.c lib/net/keyclient_standin.c lib/net/tls_openssl.c
+KEYCLIENT_LIBRESSL = lib/net/keyclient_libressl.c
+KEYCLIENT =	lib/net/keyclient.c lib/net/key_id.c \
+		$(if $(HAS_SIGN_CB),$(KEYCLIENT_LIBRESSL),$(KEYCLIENT_OPENSSL))
 
 smtpd_SRC =		$(wildcard smtpd/*.c) lib/net/addr.c lib/role/watch.c
 smtpd_LIB =		ipc conf role base
 smtpd_PKG =		libevent_core libseccomp
 
-smtpd-session_SRC =	$(wildcard session/*.c) lib/net/io.c lib/net/io_line.c lib/net/addr.c
+smtpd-session_SRC =	$(wildcard session/*.c) lib/net/io.c lib/net/io_line.c lib/net/io_tls.c \
+			lib/net/tls_server.c $(KEYCLIENT) lib/net/addr.c
 smtpd-session_LIB =	mail $(SERVICE)
-smtpd-session_PKG =	libevent_core libseccomp
+smtpd-session_PKG =	libevent_core libseccomp libtls libssl libcrypto
 
 smtpd-queue_SRC =	$(wildcard queue/*.c)
 smtpd-queue_LIB =	mail $(SERVICE)
@@ -48,16 +57,25 @@ smtpd-agent_SRC =	$(wildcard delivery/agent*.c)
 smtpd-agent_LIB =	mail $(SERVICE)
 smtpd-agent_PKG =	libevent_core libseccomp
 
+smtpd-vault_SRC =	$(filter-out vault/hasher%.c,$(wildcard vault/*.c)) lib/net/addr.c lib/net/host.c \
+			lib/net/key_id.c
+smtpd-vault_LIB =	secret $(SERVICE)
+smtpd-vault_PKG =	libevent_core libseccomp libcrypto libcrypt
+
+smtpd-hasher_SRC =	$(wildcard vault/hasher*.c)
+smtpd-hasher_LIB =	secret $(SERVICE)
+smtpd-hasher_PKG =	libevent_core libseccomp libcrypto libcrypt sqlite3
+
 SMTPCTL =		smtpctl.c show.c json.c command_table.c client.c
 smtpd-control_SRC =	$(filter-out $(addprefix control/,$(SMTPCTL)) control/smtpctl_%.c,$(wildcard control/*.c))
 smtpd-control_LIB =	$(SERVICE)
 smtpd-control_PKG =	libevent_core libseccomp
 
 smtpctl_SRC =		$(addprefix control/,$(SMTPCTL)) $(wildcard control/smtpctl_*.c)
-smtpctl_LIB =		ipc base
-smtpctl_PKG =		libevent_core
+smtpctl_LIB =		secret ipc base
+smtpctl_PKG =		libevent_core libcrypto libcrypt
 
-LIBRARIES =	base ipc conf mail role service
+LIBRARIES =	base ipc conf mail role secret service
 
 # -- flags ------------------------------------------------------------------
 
@@ -128,8 +146,9 @@ asan:
 #
 # Each folder without its main() is an archive, for the tests alone.
 
-FOLDERS =	session queue lookup delivery control smtpd lib/net
-MAINS =		%/main.c delivery/agent.c control/smtpctl.c
+FOLDERS =	session queue lookup delivery control vault smtpd lib/net
+MAINS =		%/main.c delivery/agent.c control/smtpctl.c vault/hasher.c \
+		$(if $(HAS_SIGN_CB),$(KEYCLIENT_OPENSSL),$(KEYCLIENT_LIBRESSL))
 define folder
 $(BUILD)/test/lib$(notdir $(1)).a: $(call objects,$(filter-out $(MAINS),$(wildcard $(1)/*.c)))
 	@mkdir -p $$(@D)
@@ -140,7 +159,7 @@ $(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
 
 TEST_LIBS =	$(foreach f,$(FOLDERS),$(BUILD)/test/lib$(notdir $(f)).a) \
 		$(foreach l,$(LIBRARIES),$(BUILD)/lib/lib$(l).a)
-TEST_PKGS =	cmocka libevent_core libseccomp sqlite3 libunbound libtls libcrypto
+TEST_PKGS =	cmocka libevent_core libseccomp sqlite3 libunbound libtls libssl libcrypto libcrypt
 UNIT =		$(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 REPLAY =	$(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ =		$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -195,13 +214,17 @@ fuzz:
 	    SANITIZE="$(ASAN) -fsanitize=fuzzer-no-link" OPTIMIZE="-O1 -g" fuzz-binaries
 	@$(PYTHON) tests/fuzz/run.py
 
+$(BUILD)/tools/bench-tls: $(BUILD)/obj/tests/bench/tls_client.o $(BUILD)/lib/libbase.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs libssl libcrypto)
+
 $(BUILD)/tools/bench-client: $(BUILD)/obj/tests/bench/client.o $(BUILD)/lib/libbase.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 bench:
 	@sh dist/install-deps.sh test
-	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tools/bench-client
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tools/bench-client $(BUILD)/tools/bench-tls
 	@$(PYTHON) tests/bench/bench.py
 
 install: all

@@ -12,7 +12,7 @@
 /* What a peer of the admin socket may do; each level includes those before it. */
 enum access_level {
 	ACCESS_NONE,
-	ACCESS_VIEW,	/* look: queue, messages, clients, processes, counters */
+	ACCESS_VIEW,	/* look: queue, messages, clients, logins, processes, counters */
 	ACCESS_OPERATE, /* schedule, hold, pause, clear; no mail is lost by it */
 	ACCESS_ADMIN	/* remove mail */
 };

@@ -7,6 +7,7 @@
 
 #include "control/show.h"
 #include "control/smtpctl_act.h"
+#include "control/smtpctl_encrypt.h"
 #include "lib/base/str.h"
 
 static int help_run(struct ctl *ctl);
@@ -25,6 +26,10 @@ const struct command commands[] = {
 	"the server's counters", "smtpctl show stats --json"},
     {"show", "clients", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_clients,
 	"who is connected, and what each client did lately", "smtpctl show clients"},
+    {"show", "certificates", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_certificates,
+	"until when each is valid, who uses it, what is wrong", "smtpctl show certificates"},
+    {"show", "logins", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_logins,
+	"who failed to log in, and is blocked for it", "smtpctl show logins"},
     {"schedule", NULL, ARGS_ID_OR_ALL, 0, ACCESS_OPERATE, act_schedule,
 	"try a message, or all, now", "smtpctl schedule all"},
     {"remove", NULL, ARGS_ID_OR_ALL, 0, ACCESS_ADMIN, act_remove,
@@ -36,6 +41,11 @@ const struct command commands[] = {
     {"clear", "clients", ARGS_CLIENT_OR_ALL, 0, ACCESS_OPERATE, act_clear_clients,
 	"forget what a client, or any, did: it is limited no more",
 	"smtpctl clear clients 192.0.2.1"},
+    {"clear", "logins", ARGS_LOGIN_OR_ALL, 0, ACCESS_OPERATE, act_clear_logins,
+	"forget how often an address or login, or any, failed",
+	"smtpctl clear logins bob@example.org"},
+    {"encrypt", NULL, ARGS_STRING, COMMAND_METHOD | COMMAND_LOCAL, ACCESS_NONE, encrypt_run,
+	"what a table keeps for a password or token", "smtpctl encrypt -m bcrypt"},
     {"monitor", NULL, ARGS_NONE, COMMAND_COUNT, ACCESS_VIEW, show_monitor,
 	"one line of rates every second", "smtpctl monitor -n 10"},
     {"help", NULL, ARGS_COMMAND, COMMAND_LOCAL, ACCESS_NONE, help_run,
@@ -58,6 +68,8 @@ static const struct {
     [ARGS_ID_OR_ALL] = {"ID|all", 1, 1},
     [ARGS_ID_OR_SERVICE] = {"smtp|delivery|ID", 1, 1},
     [ARGS_CLIENT_OR_ALL] = {"ADDRESS|all", 1, 1},
+    [ARGS_LOGIN_OR_ALL] = {"[WHO|all]", 0, 1},
+    [ARGS_STRING] = {"[STRING]", 0, 1},
     [ARGS_COMMAND] = {"[command]", 0, 2},
     [ARGS_PROBE] = {"ROLE N|count", 2, 2},
 };
@@ -206,6 +218,15 @@ parse_id(const char *s, const char *wanted, struct ctl *ctl, char error[COMMAND_
 	return -1;
 }
 
+static int
+parse_all(struct ctl *ctl)
+{
+	ctl->target = TARGET_ALL;
+	ctl->id = 0;
+	ctl->address = "";
+	return 0;
+}
+
 /* What an address is, the server knows. */
 static int
 parse_client(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
@@ -220,19 +241,30 @@ parse_client(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
 }
 
 static int
+parse_login(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
+{
+	ctl->target = TARGET_LOGIN;
+	ctl->address = s;
+	if (s[0] != '\0' && strlen(s) <= IPC_ADDRESS_MAX)
+		return 0;
+	(void)snprintf(error, COMMAND_ERROR_MAX,
+	    "'%.64s' is no address or login; see 'smtpctl show logins'", s);
+	return -1;
+}
+
+static int
 parse_target(const char *s, enum command_args args, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
 {
 	static const char *const services[] = {"smtp", "delivery", NULL};
 	int i;
 
-	if ((args == ARGS_ID_OR_ALL || args == ARGS_CLIENT_OR_ALL) && strcmp(s, "all") == 0) {
-		ctl->target = TARGET_ALL;
-		ctl->id = 0;
-		ctl->address = "";
-		return 0;
-	}
+	if (strcmp(s, "all") == 0 &&
+	    (args == ARGS_ID_OR_ALL || args == ARGS_CLIENT_OR_ALL || args == ARGS_LOGIN_OR_ALL))
+		return parse_all(ctl);
 	if (args == ARGS_CLIENT_OR_ALL)
 		return parse_client(s, ctl, error);
+	if (args == ARGS_LOGIN_OR_ALL)
+		return parse_login(s, ctl, error);
 	/* An id is never shorter than ten digits, so "de" is no id. */
 	if (args == ARGS_ID_OR_SERVICE && (i = word_match(s, services)) >= 0) {
 		ctl->target = i == 0 ? TARGET_SMTP : TARGET_DELIVERY;
@@ -257,7 +289,10 @@ command_parse_args(const struct command *command, struct ctl *ctl, char error[CO
 		    ctl->words[ctl->nused + arg_rows[command->args].most], name);
 		return -1;
 	}
-	if (n == 0 || command->args == ARGS_COMMAND || command->args == ARGS_PROBE)
+	if (n == 0 && command->args == ARGS_LOGIN_OR_ALL)
+		return parse_all(ctl);
+	if (n == 0 || command->args == ARGS_STRING || command->args == ARGS_COMMAND ||
+	    command->args == ARGS_PROBE)
 		return 0;
 	return parse_target(ctl->words[ctl->nused], command->args, ctl, error);
 }
@@ -302,6 +337,8 @@ command_help(FILE *out, const struct command *c)
 		(void)fputs("  --json      one JSON object a line\n", out);
 	if (c->options & COMMAND_COUNT)
 		(void)fputs("  -n count    end after so many lines\n", out);
+	if (c->options & COMMAND_METHOD)
+		encrypt_help(out);
 	if (c->level != ACCESS_NONE)
 		(void)fprintf(out, "  needs       %s access\n", levels[c->level]);
 	(void)fprintf(out, "  example     %s\n", c->example);

@@ -15,13 +15,16 @@ enum command_args {
 	ARGS_ID_OR_ALL,
 	ARGS_ID_OR_SERVICE, /* a message, smtp or delivery */
 	ARGS_CLIENT_OR_ALL, /* an address or a network */
+	ARGS_LOGIN_OR_ALL,  /* an address or a login; nothing is all, too */
+	ARGS_STRING,	    /* any, or nothing */
 	ARGS_COMMAND,	    /* words of a command, or nothing */
 	ARGS_PROBE
 };
 
-#define COMMAND_JSON  0x1U /* takes --json */
-#define COMMAND_COUNT 0x2U /* takes -n */
-#define COMMAND_LOCAL 0x4U /* needs no server */
+#define COMMAND_JSON   0x1U /* takes --json */
+#define COMMAND_COUNT  0x2U /* takes -n */
+#define COMMAND_METHOD 0x4U /* takes -m */
+#define COMMAND_LOCAL  0x8U /* needs no server */
 
 struct command {
 	const char *verb, *object; /* "show", "queue"; object NULL: a verb of its own */

@@ -31,6 +31,9 @@ QUESTION(read)
 QUESTION(change)
 QUESTION(clients)
 QUESTION(clients_clear)
+QUESTION(certificates)
+QUESTION(logins)
+QUESTION(logins_clear)
 QUESTION(pause)
 QUESTION(procs)
 QUESTION(stats)
@@ -42,6 +45,10 @@ ANSWER(read_data)
 ANSWER(done)
 ANSWER(clients_row)
 ANSWER(clients_end)
+ANSWER(certificates_row)
+ANSWER(certificates_end)
+ANSWER(logins_row)
+ANSWER(logins_end)
 ANSWER(stats_row)
 ANSWER(stats_end)
 ANSWER(procs_row)
@@ -77,6 +84,9 @@ const channel_handler control_admin_handlers[MSG__MAX] = {
     [MSG_change] = on_change,
     [MSG_clients] = on_clients,
     [MSG_clients_clear] = on_clients_clear,
+    [MSG_certificates] = on_certificates,
+    [MSG_logins] = on_logins,
+    [MSG_logins_clear] = on_logins_clear,
     [MSG_pause] = on_pause,
     [MSG_procs] = on_procs,
     [MSG_stats] = on_stats,
@@ -94,6 +104,10 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_done] = on_done,
     [MSG_clients_row] = on_clients_row,
     [MSG_clients_end] = on_clients_end,
+    [MSG_certificates_row] = on_certificates_row,
+    [MSG_certificates_end] = on_certificates_end,
+    [MSG_logins_row] = on_logins_row,
+    [MSG_logins_end] = on_logins_end,
     [MSG_stats_row] = on_stats_row,
     [MSG_stats_end] = on_stats_end,
     [MSG_procs_row] = on_procs_row,
@@ -107,6 +121,9 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_change] = on_question_of_link,
     [MSG_clients] = on_question_of_link,
     [MSG_clients_clear] = on_question_of_link,
+    [MSG_certificates] = on_question_of_link,
+    [MSG_logins] = on_question_of_link,
+    [MSG_logins_clear] = on_question_of_link,
     [MSG_pause] = on_question_of_link,
     [MSG_procs] = on_question_of_link,
     [MSG_stats] = on_question_of_link,

@@ -32,6 +32,9 @@ static const struct relay_verb verbs[] = {
     {MSG_change, ROLE_QUEUE, 60000, {NO_ROW, NO_ROW}, MSG_done},
     {MSG_clients, ROLE_LOOKUP, 10000, {MSG_clients_row, NO_ROW}, MSG_clients_end},
     {MSG_clients_clear, ROLE_LOOKUP, 10000, {NO_ROW, NO_ROW}, MSG_done},
+    {MSG_certificates, ROLE_VAULT, 10000, {MSG_certificates_row, NO_ROW}, MSG_certificates_end},
+    {MSG_logins, ROLE_VAULT, 10000, {MSG_logins_row, NO_ROW}, MSG_logins_end},
+    {MSG_logins_clear, ROLE_VAULT, 10000, {NO_ROW, NO_ROW}, MSG_done},
     {MSG_pause, ROLE_PARENT, 10000, {NO_ROW, NO_ROW}, MSG_done},
     {MSG_procs, ROLE_PARENT, 10000, {MSG_procs_row, NO_ROW}, MSG_procs_end},
     {MSG_stats, ROLE_CONTROL, 2000, {MSG_stats_row, NO_ROW}, MSG_stats_end},
@@ -100,6 +103,13 @@ ask(struct admin *a, struct channel *to, const union message *msg)
 		(void)channel_send(to, a->verb->question, &m);
 }
 
+/* "" stands for all of them. */
+static void
+log_whom(struct logline *l, const char *key, const char *whom)
+{
+	logline_str(l, key, whom[0] == '\0' ? "all" : whom);
+}
+
 static void
 log_change(
     const struct admin *a, const char *change, enum message_type question, const union message *msg)
@@ -113,8 +123,9 @@ log_change(
 	else if (question == MSG_change)
 		logline_id(&l, "id", msg->change.id);
 	else if (question == MSG_clients_clear)
-		logline_str(&l, "client",
-		    msg->clients_clear.client[0] == '\0' ? "all" : msg->clients_clear.client);
+		log_whom(&l, "client", msg->clients_clear.client);
+	else if (question == MSG_logins_clear)
+		log_whom(&l, "login", msg->logins_clear.what);
 	logline_u64(&l, "uid", a->uid);
 	logline_i64(&l, "pid", a->pid);
 	logline_end(&l);

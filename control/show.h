@@ -11,6 +11,8 @@ int show_status(struct ctl *ctl);
 int show_sandbox(struct ctl *ctl);
 int show_stats(struct ctl *ctl);
 int show_clients(struct ctl *ctl);
+int show_certificates(struct ctl *ctl);
+int show_logins(struct ctl *ctl);
 int show_monitor(struct ctl *ctl); /* until interrupted, or -n lines */
 
 /* A heading, and text that should be noticed; coloured on a terminal. */

@@ -23,7 +23,15 @@
 #define VERSION "0.1"
 #endif
 
-enum option { OPTION_SOCKET, OPTION_COUNT, OPTION_JSON, OPTION_QUIET, OPTION_HELP, OPTION_VERSION };
+enum option {
+	OPTION_SOCKET,
+	OPTION_COUNT,
+	OPTION_METHOD,
+	OPTION_JSON,
+	OPTION_QUIET,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 static const struct {
 	const char *text;
@@ -32,6 +40,7 @@ static const struct {
 } options[] = {
     {"-s", OPTION_SOCKET, true},
     {"-n", OPTION_COUNT, true},
+    {"-m", OPTION_METHOD, true},
     {"--json", OPTION_JSON, false},
     {"-q", OPTION_QUIET, false},
     {"-h", OPTION_HELP, false},
@@ -57,6 +66,9 @@ take_option(struct request *r, enum option option, const char *value)
 			text_complain("-n %s: not a number of lines", value);
 			return -1;
 		}
+		break;
+	case OPTION_METHOD:
+		r->ctl->method = value;
 		break;
 	case OPTION_JSON:
 		r->ctl->json = true;
@@ -95,15 +107,21 @@ parse_option(struct request *r, char **argv)
 	return -1;
 }
 
-/* Options may stand anywhere, before the command and after it. */
+/* Options may stand anywhere, before the command and after it, until "--" ends them. */
 static int
 parse_line(struct request *r, char **argv)
 {
 	struct ctl *ctl = r->ctl;
+	bool options_end = false;
 	int n;
 
 	while (*argv != NULL) {
-		if (argv[0][0] == '-' && argv[0][1] != '\0') {
+		if (!options_end && strcmp(*argv, "--") == 0) {
+			options_end = true;
+			argv++;
+			continue;
+		}
+		if (!options_end && argv[0][0] == '-' && argv[0][1] != '\0') {
 			if ((n = parse_option(r, argv)) == -1)
 				return -1;
 			argv += n;
@@ -113,6 +131,7 @@ parse_line(struct request *r, char **argv)
 			text_complain("too many words");
 			return -1;
 		}
+		ctl->last_word = *argv;
 		ctl->words[ctl->nwords++] = *argv++;
 	}
 	return 0;
@@ -129,12 +148,34 @@ look_at_output(struct ctl *ctl)
 		      (no_colour == NULL || no_colour[0] == '\0');
 }
 
+/* The option that was given and that the command does not take; NULL: none. */
+static const char *
+option_refused(const struct ctl *ctl, const struct command *command)
+{
+	const struct {
+		const char *text;
+		bool given;
+		unsigned int allowed;
+	} rows[] = {
+	    {"--json", ctl->json, COMMAND_JSON},
+	    {"-n", ctl->count > 0, COMMAND_COUNT},
+	    {"-m", ctl->method != NULL, COMMAND_METHOD},
+	};
+	size_t i;
+
+	for (i = 0; i < NITEMS(rows); i++)
+		if (rows[i].given && !(command->options & rows[i].allowed))
+			return rows[i].text;
+	return NULL;
+}
+
 static int
 run(struct request *r)
 {
 	struct ctl *ctl = r->ctl;
 	const struct command *command;
 	char error[COMMAND_ERROR_MAX];
+	const char *refused;
 	int status;
 
 	if ((command = command_find(ctl->words, ctl->nwords, &ctl->nused, error)) == NULL) {
@@ -149,9 +190,8 @@ run(struct request *r)
 		text_complain("%s", error);
 		return EXIT_USAGE;
 	}
-	if ((ctl->json && !(command->options & COMMAND_JSON)) ||
-	    (ctl->count > 0 && !(command->options & COMMAND_COUNT))) {
-		text_complain("'%s' does not take %s", command->verb, ctl->json ? "--json" : "-n");
+	if ((refused = option_refused(ctl, command)) != NULL) {
+		text_complain("'%s' does not take %s", command->verb, refused);
 		return EXIT_USAGE;
 	}
 	client_init(&ctl->client, r->path);

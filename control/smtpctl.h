@@ -9,7 +9,14 @@
 #include "control/client.h"
 
 /* One run of smtpctl: what was asked for, and how to answer. */
-enum ctl_target { TARGET_MESSAGE, TARGET_CLIENT, TARGET_ALL, TARGET_SMTP, TARGET_DELIVERY };
+enum ctl_target {
+	TARGET_MESSAGE,
+	TARGET_CLIENT,
+	TARGET_LOGIN,
+	TARGET_ALL,
+	TARGET_SMTP,
+	TARGET_DELIVERY
+};
 
 #define CTL_WORDS_MAX 8
 
@@ -21,7 +28,9 @@ struct ctl {
 	int nused; /* of them, by the command itself: the rest are its arguments */
 	enum ctl_target target;
 	uint64_t id;	     /* of TARGET_MESSAGE */
-	const char *address; /* of TARGET_CLIENT, one of words; "" with TARGET_ALL */
+	const char *address; /* of TARGET_CLIENT and _LOGIN, one of words; "" with TARGET_ALL */
+	char *last_word;     /* the same as the last of words: a secret there is overwritten */
+	const char *method;  /* -m; NULL: not given */
 	uint64_t count;	     /* -n; 0: not given */
 	int64_t now_s;
 	bool json, quiet;

@@ -73,17 +73,32 @@ act_resume(struct ctl *ctl)
 					     : pause_service(ctl, false);
 }
 
+static int
+clear(struct ctl *ctl, enum message_type question, void *msg, const char *all)
+{
+	int status = client_ask(&ctl->client, question, msg, NULL, NULL);
+
+	if (status != EXIT_OK || ctl->quiet)
+		return status;
+	text_print_str(ctl->out, ctl->target == TARGET_ALL ? all : ctl->address);
+	(void)fputs(": cleared\n", ctl->out);
+	return status;
+}
+
 int
 act_clear_clients(struct ctl *ctl)
 {
 	struct msg_clients_clear m = {.client = ctl->address};
-	int status = client_ask(&ctl->client, MSG_clients_clear, &m, NULL, NULL);
 
-	if (status != EXIT_OK || ctl->quiet)
-		return status;
-	text_print_str(ctl->out, ctl->target == TARGET_ALL ? "all clients" : ctl->address);
-	(void)fputs(": cleared\n", ctl->out);
-	return status;
+	return clear(ctl, MSG_clients_clear, &m, "all clients");
+}
+
+int
+act_clear_logins(struct ctl *ctl)
+{
+	struct msg_logins_clear m = {.what = ctl->address};
+
+	return clear(ctl, MSG_logins_clear, &m, "all addresses and logins");
 }
 
 #ifdef TEST_HOOKS

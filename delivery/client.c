@@ -351,7 +351,7 @@ client_start_tls(struct client *c)
 	client_enter(c, CLIENT_HANDSHAKE);
 	if (c->options->tls_client != NULL)
 		tls = tls_client_connect(
-		    c->options->tls_client, io_fd(c->io), c->options->host, c->options->tls_verify);
+		    c->options->tls_client, c->io, c->options->host, c->options->tls_verify);
 	if (tls == NULL)
 		client_fail(c, CAUSE_TLS_FAILED, "it can't be set up here");
 	else

@@ -24,14 +24,21 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 chmod 700 "$state/mail"
 
-# Nobody serves it yet: TLS is not built.
 [ -e "$state/demo.key" ] || (
 	umask 077
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=localhost \
+	    -addext subjectAltName=DNS:localhost,DNS:localhost.localdomain,IP:127.0.0.1 \
 	    -keyout "$state/demo.key" -out "$state/demo.crt" 2>/dev/null
 )
 
-# The password is "demo".  Nothing asks for it before AUTH is built.
+# The password is "demo": its hash, and its keys for SCRAM.
+[ -e "$state/passwords" ] || (
+	umask 077
+	hash=$("$bin/smtpctl" encrypt demo)
+	keys=$("$bin/smtpctl" encrypt -m scram-sha-256 demo)
+	printf '%s\n' "demo@example.org $hash $keys" >"$state/passwords"
+)
+
 cat >"$state/smtpd.conf" <<CONF
 # Written by \`make run\`, each time.
 hostname "localhost.localdomain"
@@ -40,11 +47,11 @@ control socket "$state/smtpd.sock"
 
 table users { "demo@example.org" = "vmail" }
 table owners { "vmail" = "$vmail:$vmail:$state/mail" }
-table passwords { "demo@example.org" = "\$6\$postern\$EkhB1Mufkhk3WnxQr.Mz0wSwGB2xFsVB4gMKLBByilIV1JLHRJ4f/McFsPv4LvCN3RkeigLormIuaY3l7CDkC." }
+table passwords file:$state/passwords
 
-listen on 127.0.0.1 port 2525
 pki demo cert "$state/demo.crt"
 pki demo key "$state/demo.key"
+listen on 127.0.0.1 port 2525 tls pki demo
 listen on 127.0.0.1 port 2587 tls-require pki demo auth <passwords> tag submission
 listen on 127.0.0.1 port 2465 smtps pki demo auth <passwords> tag submission
 
@@ -53,8 +60,11 @@ match from any for domain "example.org" action "demo"
 CONF
 
 cat <<TEXT
-Postern on loopback: SMTP 2525; 2587 and 2465 refuse mail until TLS is built.
+Postern on loopback: SMTP 2525; submission 2587 (STARTTLS) and 2465 (TLS) as
+demo@example.org, password "demo".
   send   swaks --server 127.0.0.1:2525 --from you@example.net --to demo@example.org
+         swaks --server 127.0.0.1:2587 --tls --auth --auth-user demo@example.org \\
+             --auth-password demo --from demo@example.org --to demo@example.org
          curl smtp://127.0.0.1:2525 --mail-from you@example.net --mail-rcpt demo@example.org -T file
   read   $state/mail/example.org/demo/new/
   queue  $bin/smtpctl -s run/smtpd.sock show queue

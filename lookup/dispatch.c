@@ -15,6 +15,7 @@
 #include "lookup/filter.h"
 #include "lookup/lookup.h"
 #include "lookup/recipient.h"
+#include "lookup/senders.h"
 #include "lookup/setup.h"
 
 int
@@ -132,6 +133,7 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	    {"clients.not-counted", c->not_counted},
 	    {"filters.asked", l->counters.filters_asked},
 	    {"filters.refused", l->counters.filters_refused},
+	    {"senders.refused", l->counters.senders_refused},
 	    {"rcpt.over-limit", c->rcpts_over_limit},
 	    {"rcpt.checks", l->counters.checks},
 	    {"rcpt.accepted", l->counters.accepted},
@@ -200,6 +202,10 @@ on_filter_check(void *ctx, struct channel *ch, const union message *msg, int fd)
 	filter_evaluate(&l->policy, m->filter, &q, &v);
 	l->counters.filters_asked++;
 	l->counters.filters_refused += v.code != 0;
+	if (v.code == 0 && m->owned) {
+		senders_judge(&l->policy, m->senders, &q, &v);
+		l->counters.senders_refused += v.code != 0;
+	}
 	answer.code = v.code;
 	answer.status = v.status;
 	answer.text = v.text;

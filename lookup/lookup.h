@@ -21,6 +21,7 @@ struct lookup_counters {
 	uint64_t checks, accepted, refused, deferred; /* RCPT */
 	uint64_t expansions, expansions_failed;
 	uint64_t filters_asked, filters_refused;
+	uint64_t senders_refused; /* not the login's own */
 };
 
 struct check_list;

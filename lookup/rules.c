@@ -3,8 +3,8 @@
  * Which rule decides.  Each kind of test is a row: its words and its check.
  *
  * Invariant: a test that can't be answered (a table did not load) never counts
- * as holding nor as failing, negated or not: the whole answer is RULES_TROUBLE.
- * Nothing is fatal.
+ * as holding nor as failing, negated or not: unless another test of its rule
+ * fails, the whole answer is RULES_TROUBLE.  Nothing is fatal.
  */
 #include "lookup/rules.h"
 
@@ -188,29 +188,45 @@ rules_test_holds(const struct policy *p, const struct conf_test *t, const struct
 	return a == TABLE_TROUBLE || !t->negated ? a : answer(a == TABLE_NO);
 }
 
+/* *failed: the first test that fails, NULL when none does. */
+static enum table_answer
+rule_matches(const struct policy *p, const struct conf_rule *r, const struct rule_question *q,
+    const struct conf_test **failed)
+{
+	enum table_answer all = TABLE_YES;
+	size_t i;
+
+	*failed = NULL;
+	for (i = 0; i < r->ntests; i++)
+		switch (rules_test_holds(p, &r->tests[i], q)) {
+		case TABLE_YES:
+			break;
+		case TABLE_NO:
+			*failed = &r->tests[i];
+			return TABLE_NO;
+		case TABLE_TROUBLE:
+			all = TABLE_TROUBLE;
+			break;
+		}
+	return all;
+}
+
 enum rules_result
 rules_evaluate(const struct policy *p, const struct rule_question *q, rules_observer observe,
     void *arg, const struct conf_rule **rule)
 {
-	size_t i, j;
+	size_t i;
 
 	for (i = 0; i < p->conf->nrules; i++) {
 		const struct conf_rule *r = &p->conf->rules[i];
-		const struct conf_test *failed = NULL;
+		const struct conf_test *failed;
+		enum table_answer matches = rule_matches(p, r, q, &failed);
 
-		for (j = 0; j < r->ntests && failed == NULL; j++)
-			switch (rules_test_holds(p, &r->tests[j], q)) {
-			case TABLE_YES:
-				break;
-			case TABLE_NO:
-				failed = &r->tests[j];
-				break;
-			case TABLE_TROUBLE:
-				return RULES_TROUBLE;
-			}
+		if (matches == TABLE_TROUBLE)
+			return RULES_TROUBLE;
 		if (observe != NULL)
 			observe(arg, r, failed);
-		if (failed == NULL) {
+		if (matches == TABLE_YES) {
 			*rule = r;
 			return RULES_MATCH;
 		}

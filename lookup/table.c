@@ -18,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/map.h"
 #include "lib/base/str.h"
+#include "lookup/glob.h"
 
 struct entry { /* strings are borrowed, or point into the table's text */
 	const char *key, *value;
@@ -195,41 +196,6 @@ table_has_word(const struct table *t, const char *word)
 
 /* -- by pattern -- */
 
-/* '*' is any run of octets; one that fails is tried again further on, from the last '*' alone. */
-static bool
-glob_matches(const char *pattern, const char *s)
-{
-	const char *star = NULL, *resume = NULL;
-
-	while (*s != '\0') {
-		if (*pattern == '*') {
-			star = ++pattern;
-			resume = s;
-		} else if (char_lower((unsigned char)*pattern) == char_lower((unsigned char)*s)) {
-			pattern++;
-			s++;
-		} else if (star != NULL) {
-			pattern = star;
-			s = ++resume;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
-}
-
-static bool
-domain_matches(const char *pattern, const char *domain)
-{
-	size_t n = strlen(pattern), len = strlen(domain);
-
-	if (pattern[0] == '.')
-		return len > n && str_equal_nocase(domain + len - n, pattern);
-	return glob_matches(pattern, domain);
-}
-
 enum table_answer
 table_has_domain(const struct table *t, const char *domain)
 {
@@ -240,7 +206,7 @@ table_has_domain(const struct table *t, const char *domain)
 	if (table_find(t, domain) != NULL)
 		return TABLE_YES;
 	for (i = 0; i < t->patterns.n; i++)
-		if (domain_matches(t->entries[t->patterns.at[i]].key, domain))
+		if (glob_matches_domain(t->entries[t->patterns.at[i]].key, domain))
 			return TABLE_YES;
 	return TABLE_NO;
 }
@@ -266,11 +232,12 @@ mailbox_matches(const char *pattern, const struct address *a)
 	size_t n;
 
 	if (at == NULL)
-		return glob_matches(pattern, a->local);
+		return glob_matches(pattern, a->local, true);
 	n = (size_t)(at - pattern);
 	memcpy(local, pattern, n);
 	local[n] = '\0';
-	return (n == 0 || glob_matches(local, a->local)) && domain_matches(at + 1, a->domain);
+	return (n == 0 || glob_matches(local, a->local, true)) &&
+	       glob_matches_domain(at + 1, a->domain);
 }
 
 /* A local part as a key of its own.  A quoted one must not pass for a whole address, or for "<>". */

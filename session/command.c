@@ -53,13 +53,6 @@ cmd_not_implemented(struct session *s, const struct command *c)
 	session_reply(s, REPLY_NOT_IMPLEMENTED);
 }
 
-static void
-cmd_auth(struct session *s, const struct command *c)
-{
-	(void)c;
-	session_reply(s, REPLY_NO_AUTH_WITHOUT_TLS);
-}
-
 struct command_row {
 	unsigned int states;
 	void (*run)(struct session *s, const struct command *c);
@@ -74,21 +67,21 @@ struct command_row {
 
 static const struct command_row table[VERB__MAX] = {
     /* verb             where                       what         RFC 5321 unless said */
-    [VERB_HELO] = {STATE_ANY_COMMAND, cmd_helo, PLAIN, LAST},		     /* 4.1.1.1 */
-    [VERB_EHLO] = {STATE_ANY_COMMAND, cmd_ehlo, PLAIN, LAST},		     /* 4.1.1.1 */
-    [VERB_LHLO] = {STATE_ANY_COMMAND, cmd_lhlo, PLAIN, LAST},		     /* RFC 2033 4.1 */
-    [VERB_MAIL] = {STATE_IDLE, cmd_mail, PLAIN, GROUPED},		     /* 4.1.1.2 */
-    [VERB_RCPT] = {STATE_MAIL | STATE_RCPT, cmd_rcpt, PLAIN, GROUPED},	     /* 4.1.1.3 */
-    [VERB_DATA] = {STATE_RCPT, cmd_data, NO_ARGUMENT, LAST},		     /* 4.1.1.4 */
-    [VERB_BDAT] = {STATE_ANY_COMMAND, cmd_bdat, PLAIN, GROUPED},	     /* RFC 3030 2 */
-    [VERB_RSET] = {STATE_ANY_COMMAND, cmd_rset, NO_ARGUMENT, GROUPED},	     /* 4.1.1.5 */
-    [VERB_NOOP] = {STATE_ANY_COMMAND, cmd_noop, PLAIN, GROUPED},	     /* 4.1.1.9 */
-    [VERB_QUIT] = {STATE_ANY_COMMAND, cmd_quit, NO_ARGUMENT, GROUPED},	     /* 4.1.1.10 */
-    [VERB_VRFY] = {STATE_ANY_COMMAND, cmd_vrfy, PLAIN, GROUPED},	     /* 4.1.1.6, 7.3 */
-    [VERB_EXPN] = {STATE_ANY_COMMAND, cmd_not_implemented, PLAIN, GROUPED},  /* 7.3 */
-    [VERB_HELP] = {STATE_ANY_COMMAND, cmd_help, PLAIN, GROUPED},	     /* 4.1.1.8 */
-    [VERB_AUTH] = {STATE_ANY_COMMAND, cmd_auth, PLAIN, LAST},		     /* RFC 4954 4 */
-    [VERB_STARTTLS] = {STATE_ANY_COMMAND, cmd_not_implemented, PLAIN, LAST}, /* RFC 3207 4 */
+    [VERB_HELO] = {STATE_ANY_COMMAND, cmd_helo, PLAIN, LAST},		    /* 4.1.1.1 */
+    [VERB_EHLO] = {STATE_ANY_COMMAND, cmd_ehlo, PLAIN, LAST},		    /* 4.1.1.1 */
+    [VERB_LHLO] = {STATE_ANY_COMMAND, cmd_lhlo, PLAIN, LAST},		    /* RFC 2033 4.1 */
+    [VERB_MAIL] = {STATE_IDLE, cmd_mail, PLAIN, GROUPED},		    /* 4.1.1.2 */
+    [VERB_RCPT] = {STATE_MAIL | STATE_RCPT, cmd_rcpt, PLAIN, GROUPED},	    /* 4.1.1.3 */
+    [VERB_DATA] = {STATE_RCPT, cmd_data, NO_ARGUMENT, LAST},		    /* 4.1.1.4 */
+    [VERB_BDAT] = {STATE_ANY_COMMAND, cmd_bdat, PLAIN, GROUPED},	    /* RFC 3030 2 */
+    [VERB_RSET] = {STATE_ANY_COMMAND, cmd_rset, NO_ARGUMENT, GROUPED},	    /* 4.1.1.5 */
+    [VERB_NOOP] = {STATE_ANY_COMMAND, cmd_noop, PLAIN, GROUPED},	    /* 4.1.1.9 */
+    [VERB_QUIT] = {STATE_ANY_COMMAND, cmd_quit, NO_ARGUMENT, GROUPED},	    /* 4.1.1.10 */
+    [VERB_VRFY] = {STATE_ANY_COMMAND, cmd_vrfy, PLAIN, GROUPED},	    /* 4.1.1.6, 7.3 */
+    [VERB_EXPN] = {STATE_ANY_COMMAND, cmd_not_implemented, PLAIN, GROUPED}, /* 7.3 */
+    [VERB_HELP] = {STATE_ANY_COMMAND, cmd_help, PLAIN, GROUPED},	    /* 4.1.1.8 */
+    [VERB_AUTH] = {STATE_IDLE, cmd_auth, PLAIN, LAST},			    /* RFC 4954 4 */
+    [VERB_STARTTLS] = {STATE_IDLE, cmd_starttls, NO_ARGUMENT, LAST},	    /* RFC 3207 4 */
     [VERB_ETRN] = {STATE_ANY_COMMAND, cmd_not_implemented, PLAIN, GROUPED},
     [VERB_XCLIENT] = {BEFORE_MAIL, cmd_xclient, PLAIN, LAST},
     [VERB_HTTP] = {STATE_ANY_COMMAND, cmd_http, PLAIN, GROUPED},
@@ -102,7 +95,7 @@ command_out_of_order(const struct session *s, enum verb verb)
 		return REPLY_HELLO_FIRST;
 	if (s->state == STATE_CHUNKS)
 		return REPLY_BDAT_UNDER_WAY;
-	if (verb == VERB_MAIL || verb == VERB_XCLIENT)
+	if (verb == VERB_MAIL || verb == VERB_XCLIENT || verb == VERB_AUTH || verb == VERB_STARTTLS)
 		return REPLY_NESTED_MAIL;
 	if (s->state == STATE_IDLE)
 		return REPLY_MAIL_FIRST;
@@ -134,6 +127,12 @@ refused_octets(struct session *s, const struct command *c)
 	else
 		session_reply(s, r);
 	return true;
+}
+
+bool
+command_may_be_auth(const struct buf *in)
+{
+	return in->len >= 5 && strncasecmp((const char *)buf_head(in), "AUTH ", 5) == 0;
 }
 
 void

@@ -31,20 +31,21 @@ add_received(const struct session *s, const char *id, struct buf *out)
 {
 	const struct transaction *t = s->tx;
 	bool masked = s->policy->mask_src;
-	char client[ADDR_TEXT_MAX];
+	char client[ADDR_TEXT_MAX], tls[TLS_TEXT_MAX];
 	struct received r = {.helo = masked ? "" : s->helo,
 	    .client_name = s->rdns == IPC_RDNS_CONFIRMED && s->name != NULL && !masked ? s->name
 										       : "",
 	    .client_addr = masked || s->peer.ss.ss_family == AF_UNIX ? "" : client,
 	    .by_host = session_hostname(s),
 	    .protocol = protocol_of(s),
-	    .tls_comment = "",
+	    .tls_comment = tls,
 	    .auth = s->policy->received_auth && s->auth != NULL ? s->auth : "",
 	    .id = id,
 	    .for_addr = t->nrcpts == 1 ? t->rcpts[0].address : "",
 	    .smtputf8 = t->mail.smtputf8,
 	    .when = (time_t)service_now_s(s->program->service)};
 
+	tls_text(s, tls);
 	addr_format(&s->peer, client);
 	client[strcspn(client, "%")] = '\0'; /* a scope means nothing to anybody else */
 	return received_format(&r, out);

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/net/keyclient.h"
+#include "lib/net/tls_library.h"
 
 static void
 on_listen(void *ctx, struct channel *ch, const union message *msg, int fd)
@@ -165,6 +167,88 @@ on_mail_done(void *ctx, struct channel *ch, const union message *msg, int fd)
 	commit_answer(s, outcome);
 }
 
+/* -- the vault, and what the parent read for us -- */
+
+static void
+on_file_data(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct program *p = ctx;
+
+	(void)ch;
+	(void)fd;
+	certs_take(p->certs, &msg->file_data);
+}
+
+static void
+on_sign_link(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ctx;
+	(void)ch;
+	(void)msg;
+	keyclient_set_channel(fd);
+}
+
+/* keyclient.c waits for it, on the channel for signatures. */
+static void
+on_signature(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ctx;
+	(void)msg;
+	(void)fd;
+	channel_reject(ch, "a signature that nobody asked for");
+}
+
+static void
+on_ticket_key(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	const struct msg_ticket_key *m = &msg->ticket_key;
+
+	(void)ctx;
+	(void)fd;
+	if (m->key.len != TLS_TICKET_KEY)
+		channel_reject(ch, "not a key for tickets");
+	else
+		tls_library_ticket_key(m->revision, m->key.data);
+}
+
+static void
+on_table_state(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct program *p = ctx;
+
+	(void)ch;
+	(void)fd;
+	certs_table_state(p->certs, msg->table_state.table, msg->table_state.scram);
+}
+
+static void
+on_auth_challenge(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct session *s = waiting_session(ctx, ch, msg->req, STATE_CHECKING);
+
+	(void)fd;
+	if (s != NULL)
+		auth_challenge(s, msg->auth_challenge.data);
+}
+
+static void
+on_auth_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	const struct msg_auth_verdict *m = &msg->auth_verdict;
+	struct program *p = ctx;
+	struct session *s = waiting_session(p, ch, m->req, STATE_CHECKING);
+
+	(void)fd;
+	if (s == NULL)
+		return;
+	if (m->result == IPC_AUTH_OK && (m->login[0] == '\0' || !is_reply_text(m->login))) {
+		channel_reject(ch, "not a login");
+		return;
+	}
+	ask_end(service_asks(p->service), m->req);
+	auth_verdict(s, (enum ipc_auth)m->result, m->login);
+}
+
 /* The queue died, or did not answer in time: nothing is known to be durable, so 451. */
 void
 on_queue_lost(void *owner, uint32_t req, enum ask_failure why)
@@ -204,6 +288,13 @@ const channel_handler session_handlers[MSG__MAX] = {
     [MSG_client_verdict] = on_client_verdict,
     [MSG_filter_verdict] = on_filter_verdict,
     [MSG_rcpt_verdict] = on_rcpt_verdict,
+    [MSG_file_data] = on_file_data,
+    [MSG_sign_link] = on_sign_link,
+    [MSG_signature] = on_signature,
+    [MSG_ticket_key] = on_ticket_key,
+    [MSG_table_state] = on_table_state,
+    [MSG_auth_challenge] = on_auth_challenge,
+    [MSG_auth_verdict] = on_auth_verdict,
     [MSG_mail_ready] = on_mail_ready,
     [MSG_mail_done] = on_mail_done,
 };

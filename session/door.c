@@ -161,6 +161,8 @@ spoke_early(struct session *s)
 {
 	char octet;
 
+	if (io_tls(s->io) != NULL)
+		return false; /* nothing was read of what is within */
 	return io_input(s->io)->len > 0 ||
 	       recv(io_fd(s->io), &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
@@ -170,13 +172,13 @@ door_greet(struct session *s)
 {
 	char line[512];
 
+	if (s->policy->smtps && io_tls(s->io) == NULL) {
+		tls_begin(s); /* and be back here when TLS is up */
+		return;
+	}
 	if (spoke_early(s)) {
 		s->program->early++;
 		session_quit(s, REPLY_EARLY_TALKER);
-		return;
-	}
-	if (s->policy->smtps) {
-		session_quit(s, REPLY_NO_TLS_HERE);
 		return;
 	}
 	if (service_is_draining(s->program->service)) {

@@ -36,9 +36,16 @@ static const struct {
 };
 
 static bool
-is_asked(const struct session *s, enum conf_phase phase)
+is_filtered(const struct session *s, enum conf_phase phase)
 {
 	return s->policy->gates[phase] && !s->bypass && !(s->tx != NULL && s->tx->bypass);
+}
+
+/* A login must own what it sends as; no filter lets it off that. */
+static bool
+is_owned(const struct session *s, enum conf_phase phase)
+{
+	return phase == CONF_PHASE_MAIL_FROM && s->auth != NULL && s->owns_sender;
 }
 
 static int
@@ -47,7 +54,9 @@ send_check(struct session *s, struct channel *lookup)
 	char client[ADDR_TEXT_MAX], rcpt[IPC_ADDRESS_MAX + 1] = "";
 	struct msg_filter_check m = {.req = s->question,
 	    .phase = s->phase,
-	    .filter = s->policy->filter,
+	    .filter = is_filtered(s, (enum conf_phase)s->phase) ? s->policy->filter : "",
+	    .owned = is_owned(s, (enum conf_phase)s->phase),
+	    .senders = s->policy->senders,
 	    .client = client,
 	    .rdns = s->rdns,
 	    .name = s->name == NULL ? "" : s->name,
@@ -69,7 +78,7 @@ gate_ask(struct session *s, enum conf_phase phase)
 	struct service *service = s->program->service;
 	struct channel *lookup = service_peer(service, ROLE_LOOKUP, 0);
 
-	if (!is_asked(s, phase)) {
+	if (!is_filtered(s, phase) && !is_owned(s, phase)) {
 		gates[phase].passed(s, "");
 		return;
 	}

@@ -83,6 +83,12 @@ hold_value(const struct session *s, char *dst)
 	(void)snprintf(dst, OFFER_MAX, " %lld%s", (long long)max, date);
 }
 
+static void
+auth_value(const struct session *s, char *dst)
+{
+	auth_mechanisms(s, dst, OFFER_MAX);
+}
+
 static const struct {
 	const char *keyword;
 	bool (*offered)(const struct session *s);
@@ -100,6 +106,8 @@ static const struct {
     {"MT-PRIORITY", hello_serves_submitters, NULL},	    /* RFC 6710 */
     {"FUTURERELEASE", hello_serves_submitters, hold_value}, /* RFC 4865 */
     {"DELIVERBY", hello_serves_submitters, NULL},	    /* RFC 2852 */
+    {"STARTTLS", tls_is_offered, NULL},			    /* RFC 3207 */
+    {"AUTH", auth_is_offered, auth_value},		    /* RFC 4954 */
     {"REQUIRETLS", if_tls, NULL},			    /* RFC 8689 */
     {"XCLIENT NAME ADDR PORT PROTO HELO LOGIN", if_xclient, NULL},
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
+#include "lib/net/tls_server.h"
 #include "session/session.h"
 
 #define RESERVE	     64 /* descriptors that are not for clients */
@@ -108,6 +109,11 @@ policy_release(struct policy *policy)
 	free(policy->filter);
 	free(policy->proxy);
 	free(policy->xclient);
+	free(policy->passwords);
+	free(policy->tokens);
+	free(policy->senders);
+	free(policy->pki);
+	tls_server_release(policy->tls);
 	free(policy);
 }
 
@@ -117,9 +123,37 @@ copy_word(const char *word)
 	return strdup(word == NULL ? "" : word);
 }
 
-static struct policy *
-policy_create(const struct conf *conf, const struct conf_listener *l)
+/* What a client may have to show before it is taken mail from. */
+static void
+policy_add_secrets(struct policy *policy, struct program *p, const struct conf_listener *l)
 {
+	policy->smtps = l->tls == CONF_TLS_SMTPS;
+	policy->tls_offered = l->tls != CONF_TLS_NONE;
+	policy->tls_required = l->tls == CONF_TLS_REQUIRE;
+	policy->auth_offered = l->auth || l->auth_optional;
+	policy->auth_required = l->auth && !l->auth_optional;
+	policy->auth_system = policy->auth_offered && l->auth_table == NULL;
+	policy->insecure_auth = l->insecure_auth;
+	policy->passwords = copy_word(l->auth_table);
+	policy->tokens = copy_word(l->tokens);
+	policy->senders = copy_word(l->senders);
+	policy->pki = copy_word(l->npkis == 1 ? l->pkis[0] : NULL);
+	if (policy->tls_offered)
+		policy->tls = certs_context(p->certs, p->conf, l);
+}
+
+static bool
+policy_is_whole(const struct policy *policy)
+{
+	return policy->tag != NULL && policy->hostname != NULL && policy->filter != NULL &&
+	       policy->proxy != NULL && policy->xclient != NULL && policy->passwords != NULL &&
+	       policy->tokens != NULL && policy->senders != NULL && policy->pki != NULL;
+}
+
+static struct policy *
+policy_create(struct program *p, const struct conf_listener *l)
+{
+	const struct conf *conf = p->conf;
 	const struct conf_filter *filter = l->filter == NULL ? NULL
 							     : conf_filter_find(conf, l->filter);
 	struct policy *policy = calloc(1, sizeof(*policy));
@@ -133,18 +167,16 @@ policy_create(const struct conf *conf, const struct conf_listener *l)
 	    .filter = copy_word(l->filter),
 	    .proxy = copy_word(l->proxy),
 	    .xclient = copy_word(l->xclient),
-	    .smtps = l->tls == CONF_TLS_SMTPS,
-	    .auth_required = l->auth && !l->auth_optional,
 	    .lmtp = l->lmtp,
 	    .submission = l->submission,
 	    .mask_src = l->mask_src,
 	    .no_dsn = l->no_dsn,
 	    .received_auth = l->received_auth,
 	    .proxy_v2 = l->proxy_v2};
+	policy_add_secrets(policy, p, l);
 	for (phase = 0; filter != NULL && phase < CONF_PHASE__MAX; phase++)
 		policy->gates[phase] = conf_filter_acts(conf, filter, (enum conf_phase)phase);
-	if (policy->tag == NULL || policy->hostname == NULL || policy->filter == NULL ||
-	    policy->proxy == NULL || policy->xclient == NULL) {
+	if (!policy_is_whole(policy)) {
 		policy_release(policy);
 		return NULL;
 	}
@@ -172,7 +204,7 @@ listener_add(struct program *p, uint32_t index, int fd)
 		return;
 	}
 	*l = (struct listening_socket){.program = p, .fd = fd};
-	l->policy = policy_create(p->conf, &p->conf->listeners[index]);
+	l->policy = policy_create(p, &p->conf->listeners[index]);
 	l->event = event_new(service_base(p->service), fd, EV_READ | EV_PERSIST, on_accept, l);
 	if (l->policy == NULL || l->event == NULL ||
 	    (!p->paused && event_add(l->event, NULL) == -1)) {

@@ -84,6 +84,8 @@ mail_refusal(const struct session *s, const struct mail_args *a)
 
 	if (s->program->paused)
 		return REPLY_PAUSED;
+	if (s->policy->tls_required && io_tls(s->io) == NULL)
+		return REPLY_TLS_FIRST; /* RFC 3207 4 */
 	if (s->policy->auth_required && s->auth == NULL)
 		return REPLY_AUTH_FIRST;
 	if (mail_unsupported(s, a))

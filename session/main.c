@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /* smtpd-session: SMTP with strangers.  Holds no file, opens no connection. */
+#include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/net/keyclient.h"
+#include "lib/net/tls_server.h"
 #include "session/session.h"
 
 static void
@@ -13,6 +17,7 @@ configure(void *ctx, const struct conf *conf)
 	struct program *p = ctx;
 
 	p->conf = conf;
+	certs_whole(p->certs);
 }
 
 const char *
@@ -31,7 +36,7 @@ prepare(void *ctx)
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
 		return -1;
 	p->descriptors = rl.rlim_max;
-	return 0;
+	return keyclient_init();
 }
 
 /* Too much waits for the queue: clients who send a body wait with it. */
@@ -93,7 +98,7 @@ on_drain(void *ctx, int64_t deadline_ms)
 	listener_clear(p);
 	for (s = TAILQ_FIRST(&p->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if (s->state & (unsigned int)(STATE_ANY_COMMAND | STATE_DELAYED))
+		if (s->state & (unsigned int)(STATE_ANY_COMMAND | STATE_DELAYED | STATE_CHALLENGED))
 			session_quit(s, REPLY_CLOSING);
 	}
 	stop_when_empty(p);
@@ -111,6 +116,11 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	row(arg, "messages-accepted", p->accepted);
 	row(arg, "recipients-refused", p->rejected_recipients);
 	row(arg, "body-bytes", p->bytes);
+	row(arg, "tls-handshakes", p->handshakes);
+	row(arg, "tls-resumed", p->resumed);
+	row(arg, "tls-failed", p->handshakes_failed);
+	row(arg, "logins", p->logins);
+	row(arg, "logins-refused", p->logins_refused);
 }
 
 int
@@ -134,5 +144,7 @@ main(void)
 	TAILQ_INIT(&p.sockets);
 	if (gethostname(p.hostname, sizeof(p.hostname) - 1) == -1 || p.hostname[0] == '\0')
 		str_cut(p.hostname, sizeof(p.hostname), "localhost");
+	if (tls_server_init() == -1 || (p.certs = certs_create()) == NULL)
+		fatal("TLS: %s", strerror(errno));
 	return service_main(&program, &p, &p.service);
 }

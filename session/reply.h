@@ -23,7 +23,8 @@
 	X(TIMEOUT, 421, "4.4.2", "You were silent for too long")                                   \
 	X(TOO_MANY_SESSIONS, 421, "4.3.2", "Too many connections, try again later")                \
 	X(TOO_MANY_ERRORS, 421, "4.7.0", "Too many errors")                                        \
-	X(NO_TLS_HERE, 421, "4.7.0", "TLS is not built into this release: this port takes no mail") \
+	X(NO_TLS_NOW, 421, "4.7.0", "TLS can't be had right now, try again later")                 \
+	X(TOO_MANY_LOGINS, 421, "4.7.0", "Too many failed logins")                                 \
 	X(LOOKUP_DOWN, 451, "4.3.0", "Recipients can't be checked right now, try again")           \
 	X(QUEUE_DOWN, 451, "4.3.0", "The message can't be stored right now, try again")            \
 	X(PAUSED, 451, "4.3.2", "No mail is taken right now, try again later")                     \
@@ -52,8 +53,20 @@
 	X(EARLY_PIPELINE, 503, "5.5.0", "You did not wait for the answer")                         \
 	X(LHLO_HERE, 500, "5.5.1", "This is LMTP: say LHLO")                                       \
 	X(NO_VALID_RCPT, 554, "5.5.1", "No valid recipients")                                      \
-	X(AUTH_FIRST, 530, "5.7.0",                                                                \
-	    "Authentication is required, and not built into this release: this port takes no mail") \
+	X(TLS_FIRST, 530, "5.7.0", "Say STARTTLS first")                                           \
+	X(AUTH_FIRST, 530, "5.7.0", "Authentication is required")                                  \
+	X(TLS_TROUBLE, 454, "4.7.0", "TLS can't be had right now, try again later")                \
+	X(TLS_ALREADY, 503, "5.5.1", "TLS is on already")                                          \
+	X(START_TLS, 220, "2.0.0", "Ready for TLS")                                                \
+	X(AUTH_OK, 235, "2.7.0", "Authentication succeeded")                                       \
+	X(AUTH_BLOCKED, 454, "4.7.0", "Too many failed logins, try again later")                   \
+	X(AUTH_TROUBLE, 454, "4.7.0", "Logins can't be checked right now, try again later")        \
+	X(AUTH_LINE_TOO_LONG, 500, "5.5.6", "That is too long for a line of AUTH")                 \
+	X(AUTH_CANCELLED, 501, "5.7.0", "Authentication cancelled")                                \
+	X(AUTH_MALFORMED, 501, "5.5.2", "That is not Base64, or not what the mechanism says")      \
+	X(AUTH_ALREADY, 503, "5.5.1", "You are authenticated already")                             \
+	X(NO_SUCH_MECHANISM, 504, "5.5.4", "No such mechanism of authentication here")             \
+	X(AUTH_REFUSED, 535, "5.7.8", "Login or password is wrong")                                \
 	X(NO_AUTH_WITHOUT_TLS, 538, "5.7.11", "Authentication needs TLS")                          \
 	X(AUTH_FOR_PARAM, 530, "5.7.0", "That parameter takes authentication")                     \
 	X(NO_XCLIENT, 550, "5.7.0", "You may not speak for others")                                \

@@ -29,11 +29,15 @@
 static void on_input(void *arg, struct io *io);
 static void on_drained(void *arg, struct io *io);
 static void on_eof(void *arg, struct io *io);
+static void on_handshake(void *arg, struct io *io);
+static void on_ready(void *arg, struct io *io);
 static bool on_timeout(void *arg, struct io *io);
 static void on_end(void *arg, struct io *io, enum io_end why);
 
 static const struct io_callbacks callbacks = {.on_input = on_input,
     .on_drained = on_drained,
+    .on_handshake = on_handshake,
+    .on_ready = on_ready,
     .on_eof = on_eof,
     .on_timeout = on_timeout,
     .on_end = on_end};
@@ -51,6 +55,7 @@ session_enter(struct session *s, enum state to)
 void
 session_take_back(struct session *s)
 {
+	auth_take_back(s);
 	ask_end(service_asks(s->program->service), s->question);
 	s->question = 0;
 	if (s->timer != NULL)
@@ -145,6 +150,7 @@ sessions_reap(struct program *p)
 		free(s->auth);
 		free(s->name);
 		free(s->held);
+		free(s->pki);
 		free(s);
 	}
 }
@@ -164,7 +170,10 @@ line_too_long(struct session *s)
 	}
 	if (s->too_long == 0) {
 		s->too_long = 1;
-		session_reply(s, REPLY_LINE_TOO_LONG);
+		if (s->state == STATE_CHALLENGED)
+			auth_line_too_long(s);
+		else
+			session_reply(s, REPLY_LINE_TOO_LONG);
 	}
 	if ((end = memmem(buf_head(in), in->len, "\r\n", 2)) != NULL) {
 		s->too_long = 2;
@@ -179,7 +188,7 @@ line_too_long(struct session *s)
 static void
 one_line(struct session *s, const char *line, size_t len)
 {
-	char copy[COMMAND_MAX + 1];
+	char copy[AUTH_LINE_MAX + 1];
 
 	if (s->too_long == 1) {
 		s->too_long = 2; /* the rest of a line that was answered already */
@@ -190,7 +199,11 @@ one_line(struct session *s, const char *line, size_t len)
 	copy[len] = '\0';
 	io_line_done(s->io);
 	s->heard_ms = service_now_ms(s->program->service);
-	command_run(s, copy, len);
+	if (s->state == STATE_CHALLENGED)
+		auth_line(s, copy, len);
+	else
+		command_run(s, copy, len);
+	explicit_bzero(copy, len); /* it may have been a password */
 }
 
 static bool
@@ -198,6 +211,14 @@ has_erred_enough(const struct session *s)
 {
 	return s->errors > s->program->conf->values.smtp_max_errors &&
 	       (s->state & (unsigned int)STATE_ANY_COMMAND) != 0;
+}
+
+static size_t
+line_max(const struct session *s)
+{
+	bool auth = s->state == STATE_CHALLENGED || command_may_be_auth(io_input(s->io));
+
+	return auth ? AUTH_LINE_MAX : COMMAND_MAX;
 }
 
 static bool
@@ -214,7 +235,7 @@ command_step(struct session *s)
 	/* Who does not read replies gets no more commands done. */
 	if (io_unsent(s->io) > OUTPUT_HIGH)
 		return false;
-	rc = io_line(s->io, COMMAND_MAX, &line, &len);
+	rc = io_line(s->io, line_max(s), &line, &len);
 	if (rc == 0)
 		return false;
 	if (rc == -1) {
@@ -233,7 +254,7 @@ input_step(struct session *s)
 
 	if (state & (unsigned int)STATE_WAITING)
 		return false;
-	if (state & (unsigned int)STATE_ANY_COMMAND)
+	if (state & (unsigned int)(STATE_ANY_COMMAND | STATE_CHALLENGED))
 		return command_step(s);
 	if (state == STATE_PROXY)
 		door_proxy_input(s);
@@ -261,7 +282,7 @@ trickles(const struct session *s)
 	int64_t timeout_ms = proxy ? DOOR_PROXY_TIMEOUT_MS
 				   : s->program->conf->values.smtp_timeout_s * 1000;
 
-	return (proxy || (s->state & (unsigned int)STATE_ANY_COMMAND) != 0) &&
+	return (proxy || (s->state & (unsigned int)(STATE_ANY_COMMAND | STATE_CHALLENGED)) != 0) &&
 	       io_input(s->io)->len > 0 && io_unsent(s->io) == 0 &&
 	       service_now_ms(s->program->service) - s->heard_ms > timeout_ms;
 }
@@ -327,8 +348,24 @@ on_drained(void *arg, struct io *io)
 
 	if (s->state == STATE_CLOSING)
 		session_bury(s);
+	else if (s->state == STATE_HANDSHAKE && io_tls(io) == NULL)
+		tls_drained(s);
 	else if (io_input(io)->len > 0 || s->eof)
 		io_kick(io); /* commands that waited for the replies to be read */
+}
+
+static void
+on_handshake(void *arg, struct io *io)
+{
+	(void)io;
+	tls_step(arg);
+}
+
+static void
+on_ready(void *arg, struct io *io)
+{
+	(void)io;
+	tls_ready(arg);
 }
 
 static void
@@ -358,8 +395,10 @@ on_end(void *arg, struct io *io, enum io_end why)
 	char line[128];
 	int n;
 
+	if (why == IO_TLS_FAILED)
+		tls_failed(s);
 	/* RFC 5321 4.5.3.2: say why, if there is still somebody to say it to. */
-	if (why == IO_TIMEOUT && s->state != STATE_CLOSING) {
+	if (why == IO_TIMEOUT && s->state != STATE_CLOSING && io_tls(io) == NULL) {
 		n = snprintf(line, sizeof(line), "%d %s %s\r\n", row->code, row->status, row->text);
 		(void)send(io_fd(io), line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	}

@@ -27,6 +27,9 @@
  *   listener.c  accepts clients; what smtpd.conf says of a port
  *   session.c   one client from first to last; its input
  *   door.c      before the greeting: PROXY header, lookup's word, early talkers
+ *   tls.c       STARTTLS, and TLS from the first octet
+ *   certs.c     certificates, and TLS contexts made of them
+ *   auth.c      AUTH: the client's and the vault's words, passed on
  *   states.c    the legal states and transitions
  *   command.c   the command table, and the commands without a transaction
  *   hello.c     HELO, EHLO, LHLO: the extensions
@@ -38,18 +41,23 @@
  *   pace.c      whether they come fast enough
  *   stream.c    the octets of a body on their way to the queue
  *   commit.c    its end: trace header, commit, the answer
- *   dispatch.c  answers of lookup and queue
+ *   dispatch.c  answers of lookup, queue and vault
  *   talk.c      replies, their delays, goodbye
  *   reply.c     every reply, in one table
  *   parse.c     one command line; parse_mail.c the parameters; parse_xclient.c; xtext.c
  *   proxy.c     a PROXY header;  body.c  the end of data
  */
 struct program;
+struct tls_server;
 
 struct policy { /* what smtpd.conf said of a port when it was opened; outlives a reload, counted */
 	unsigned int refs;
 	char *tag, *hostname, *filter, *proxy, *xclient; /* "" when there is none */
-	bool smtps, auth_required;
+	struct tls_server *tls;				 /* NULL: none, or it can't be had */
+	bool tls_offered, tls_required, smtps;
+	bool auth_offered, auth_required, auth_system, insecure_auth;
+	char *passwords, *tokens, *senders; /* tables, "" when there is none */
+	char *pki;			    /* the only certificate's; "": one of several */
 	bool lmtp, submission, mask_src, no_dsn, received_auth, proxy_v2;
 	bool gates[CONF_PHASE__MAX]; /* the phases that its filter acts at */
 };
@@ -108,15 +116,20 @@ struct session { /* owned by the list of its program */
 	enum state state, back;	 /* back: where a delay or a filter's refusal leads */
 	char *helo;		 /* NULL: none */
 	char *auth;		 /* the login; NULL: none */
-	char *name;		 /* what DNS calls the client; NULL: nothing */
-	char *held;		 /* a line that waits to be said, */
-	size_t held_times;	 /* so many times */
-	struct event *timer;	 /* until then; NULL: nothing waits */
-	struct transaction *tx;	 /* NULL outside of one */
-	uint32_t question;	 /* to lookup; 0: none */
-	uint64_t swallow;	 /* octets of a refused chunk still to come */
-	struct pace pace;	 /* of the octets of a body */
-	int64_t heard_ms;	 /* when a command was last heard whole */
+	bool owns_sender;	 /* it may send as what it owns, and nothing else */
+	char *pki;		 /* whose key signed the TLS handshake; NULL: nobody knows */
+	unsigned int auth_failures;
+	bool auth_lost;		/* the vault went away while the client was to say more */
+	char *name;		/* what DNS calls the client; NULL: nothing */
+	char *held;		/* a line that waits to be said, */
+	size_t held_times;	/* so many times */
+	bool parting;		/* that is the last line */
+	struct event *timer;	/* until then, or for a handshake to end; NULL: nothing waits */
+	struct transaction *tx; /* NULL outside of one */
+	uint32_t question;	/* to lookup or vault; 0: none */
+	uint64_t swallow;	/* octets of a refused chunk still to come */
+	struct pace pace;	/* of the octets of a body */
+	int64_t heard_ms;	/* when a command was last heard whole */
 	unsigned int errors, too_long, nmails;
 };
 
@@ -138,8 +151,10 @@ struct program {
 	size_t nsessions;
 	TAILQ_HEAD(, listening_socket) sockets;
 	struct event *accept_again; /* after the descriptors ran out */
+	struct certs *certs;
 	char hostname[256];
 	bool paused, queue_pressed;
+	uint64_t handshakes, resumed, handshakes_failed, logins, logins_refused;
 	uint64_t accepted, connections, refused, early, rejected_recipients, bytes;
 };
 
@@ -188,7 +203,49 @@ void door_proxy_input(struct session *s);
 void door_leave(struct session *s);
 void door_announce_again(struct program *p); /* to a lookup that knows nobody */
 
+/* certs.c */
+struct certs *certs_create(void) WARN_UNUSED;
+/* A piece of a file; those of one reload come before its configuration. */
+void certs_take(struct certs *c, const struct msg_file_data *m);
+void certs_whole(struct certs *c); /* a configuration is to be used: all its files have come */
+void certs_table_state(struct certs *c, const char *table, bool scram);
+bool certs_table_has_scram(const struct certs *c, const char *table);
+/*
+ * The TLS context of a listener, held for the caller; the last one that could be made of the same
+ * words where none can be made now.  NULL: none, and the log says why.
+ */
+struct tls_server *
+certs_context(struct certs *c, const struct conf *conf, const struct conf_listener *l) WARN_UNUSED;
+
+/* tls.c */
+void cmd_starttls(struct session *s, const struct command *c);
+bool tls_is_offered(const struct session *s);
+void tls_begin(struct session *s); /* TLS from the first octet */
+void tls_drained(struct session *s);
+void tls_step(struct session *s);
+void tls_ready(struct session *s);
+void tls_failed(struct session *s);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without TLS. */
+#define TLS_TEXT_MAX 128
+void tls_text(const struct session *s, char dst[TLS_TEXT_MAX]);
+/* Of a client's verified certificate: "SHA256:<hex>" and its e-mail addresses; "" without. */
+void tls_identity(const struct session *s, char *fingerprint, size_t fingerprint_size,
+    char *addresses, size_t addresses_size);
+
+/* auth.c */
+#define AUTH_LINE_MAX 12288 /* RFC 4954 4 */
+void cmd_auth(struct session *s, const struct command *c);
+bool auth_is_offered(const struct session *s);
+void auth_mechanisms(const struct session *s, char *dst, size_t size); /* each after a space */
+void auth_line(struct session *s, const char *line, size_t len);
+void auth_line_too_long(struct session *s);
+void auth_challenge(struct session *s, struct span data);
+void auth_verdict(struct session *s, enum ipc_auth result, const char *login);
+void auth_take_back(struct session *s); /* the vault need not answer any more */
+
 /* command.c */
+/* Whether the line that has begun may be as long as one of AUTH. */
+bool command_may_be_auth(const struct buf *in);
 void command_run(struct session *s, const char *line, size_t len);
 enum reply command_out_of_order(const struct session *s, enum verb verb);
 

@@ -21,13 +21,16 @@ enum state {
 	STATE_CHUNK = 0x1000,	   /* the octets of a BDAT are on their way */
 	STATE_SWALLOW = 0x2000,	   /* those of one that was refused */
 	STATE_COMMITTING = 0x4000, /* the body is whole, the queue makes it durable */
-	STATE_CLOSING = 0x8000	   /* the last reply is on its way out */
+	STATE_CLOSING = 0x8000,	   /* the last reply is on its way out */
+	STATE_HANDSHAKE = 0x10000, /* TLS is being set up */
+	STATE_CHECKING = 0x20000,  /* the vault is asked about an AUTH */
+	STATE_CHALLENGED = 0x40000 /* and the client to say more: the next line is no command */
 };
 /* A command line is read in these; and in these nothing is, for somebody else has the word. */
 #define STATE_ANY_COMMAND (STATE_NEW | STATE_IDLE | STATE_MAIL | STATE_RCPT | STATE_CHUNKS)
 #define STATE_WAITING                                                                        \
 	(STATE_ENTERING | STATE_DELAYED | STATE_FILTERING | STATE_ASKING | STATE_BEGINNING | \
-	    STATE_COMMITTING | STATE_CLOSING)
+	    STATE_COMMITTING | STATE_HANDSHAKE | STATE_CHECKING | STATE_CLOSING)
 
 bool state_may_follow(enum state from, enum state to);
 const char *state_name(enum state s);

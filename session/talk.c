@@ -100,6 +100,26 @@ session_reply(struct session *s, enum reply r)
 
 /* -- later -- */
 
+/* What is left of a session when its last line is said: to see that it leaves. */
+static void
+await_end(struct session *s)
+{
+	if (s->buried)
+		return;
+	io_set_timeout(s->io, GOODBYE_TIMEOUT_MS);
+	if (io_unsent(s->io) == 0)
+		session_bury(s);
+}
+
+static void
+part(struct session *s)
+{
+	session_take_back(s);
+	session_enter(s, STATE_CLOSING);
+	session_say_held(s);
+	await_end(s);
+}
+
 static void
 on_timer(evutil_socket_t sock, short what, void *arg)
 {
@@ -114,6 +134,10 @@ on_timer(evutil_socket_t sock, short what, void *arg)
 		return;
 	}
 	session_enter(s, s->back);
+	if (s->parting) {
+		part(s);
+		return;
+	}
 	session_say_held(s);
 	session_continue(s);
 }
@@ -145,15 +169,15 @@ session_quit_text(struct session *s, int code, const char *status, const char *t
 
 	if (s->state == STATE_CLOSING)
 		return;
+	if (s->state == STATE_HANDSHAKE || (s->policy->smtps && io_tls(s->io) == NULL)) {
+		session_bury(s); /* a word in plain would be noise to it */
+		return;
+	}
 	session_take_back(s);
 	session_enter(s, STATE_CLOSING);
 	session_format(line, code, status, text);
 	session_say(s, line);
-	if (s->buried)
-		return;
-	io_set_timeout(s->io, GOODBYE_TIMEOUT_MS);
-	if (io_unsent(s->io) == 0)
-		session_bury(s);
+	await_end(s);
 }
 
 void

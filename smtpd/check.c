@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "lib/base/str.h"
+#include "lib/conf/database.h"
 
 #define LINKS_MAX 16 /* on the way to one file */
 
@@ -134,13 +135,8 @@ check_group(const char *name, gid_t *gid)
 
 /* -- smtpd -n -- */
 
-struct checking {
-	struct smtpd *d;
-	unsigned int problems;
-};
-
-static void
-problem(struct checking *k, const char *what, const char *name, const char *why)
+void
+check_problem(struct checking *k, const char *what, const char *name, const char *why)
 {
 	char quoted[512];
 
@@ -156,38 +152,55 @@ check_readable(struct checking *k, const char *what, const char *path)
 	struct stat st;
 
 	if (fd == -1) {
-		problem(k, what, path, strerror(errno));
+		check_problem(k, what, path, strerror(errno));
 		return;
 	}
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
-		problem(k, what, path, "not a plain file");
+		check_problem(k, what, path, "not a plain file");
 	(void)close(fd);
 }
 
 static void
-check_key(struct checking *k, const char *path)
+check_database(struct checking *k, const char *path)
+{
+	char why[FILES_WHY_MAX];
+	struct database db;
+
+	if (files_database(path, &db, why) == -1) {
+		check_problem(k, "table file", path, why);
+		return;
+	}
+	check_readable(k, "database", db.dbpath);
+	database_free(&db);
+}
+
+/* Whoever listens may not run yet; but there must be something to connect to when he does. */
+static void
+check_back_end(struct checking *k, const char *path)
 {
 	struct stat st;
 
-	check_readable(k, "key", path);
-	if (stat(path, &st) == 0 && (st.st_mode & 077) != 0)
-		problem(k, "key", path, "others can read it; make it mode 0600");
+	if (stat(path, &st) == -1)
+		check_problem(k, "socket", path, strerror(errno));
+	else if (!S_ISSOCK(st.st_mode))
+		check_problem(k, "socket", path, "not a socket");
 }
 
 static void
-check_files(struct checking *k)
+check_tables(struct checking *k)
 {
 	const struct conf *c = k->d->conf;
 	size_t i;
 
-	for (i = 0; i < c->ntables; i++)
-		if (c->tables[i].kind == CONF_TABLE_FILE)
-			check_readable(k, "table file", c->tables[i].path);
-	for (i = 0; i < c->npkis; i++) {
-		if (c->pkis[i].cert != NULL)
-			check_readable(k, "certificate", c->pkis[i].cert);
-		if (c->pkis[i].key != NULL)
-			check_key(k, c->pkis[i].key);
+	for (i = 0; i < c->ntables; i++) {
+		const struct conf_table *t = &c->tables[i];
+
+		if (t->kind == CONF_TABLE_FILE)
+			check_readable(k, "table file", t->path);
+		else if (t->kind == CONF_TABLE_SQLITE)
+			check_database(k, t->path);
+		else if (t->kind == CONF_TABLE_DOVECOT || t->kind == CONF_TABLE_HELPER)
+			check_back_end(k, t->path);
 	}
 }
 
@@ -201,7 +214,7 @@ check_programs(struct checking *k)
 		if (str_format(path, sizeof(path), "%s/%s", k->d->libexec,
 			role_program(role_rows[i].role)) == -1 ||
 		    access(path, X_OK) == -1)
-			problem(k, "program", path, strerror(errno));
+			check_problem(k, "program", path, strerror(errno));
 }
 
 static void
@@ -215,7 +228,7 @@ check_accounts(struct checking *k)
 	for (i = 0; i < role_nrows; i++)
 		if (role_rows[i].account != NULL &&
 		    account_find(role_rows[i].account, &account) != IPC_OK)
-			problem(k, "account", role_rows[i].account, "no such account");
+			check_problem(k, "account", role_rows[i].account, "no such account");
 }
 
 static void
@@ -228,7 +241,7 @@ check_actions(struct checking *k)
 	for (i = 0; i < c->nactions; i++)
 		if (c->actions[i].user != NULL && c->actions[i].userbase == NULL &&
 		    account_find(c->actions[i].user, &account) != IPC_OK)
-			problem(k, "user", c->actions[i].user, "no such account");
+			check_problem(k, "user", c->actions[i].user, "no such account");
 }
 
 static void
@@ -238,13 +251,13 @@ check_parent_of(struct checking *k, const char *what, const char *path)
 	struct stat st;
 
 	if (str_copy(copy, sizeof(copy), path) == -1) {
-		problem(k, what, path, strerror(errno));
+		check_problem(k, what, path, strerror(errno));
 		return;
 	}
 	if (stat(dirname(copy), &st) == -1)
-		problem(k, what, path, "its directory does not exist");
+		check_problem(k, what, path, "its directory does not exist");
 	else if (!S_ISDIR(st.st_mode))
-		problem(k, what, path, "what it should lie in is not a directory");
+		check_problem(k, what, path, "what it should lie in is not a directory");
 }
 
 static void
@@ -253,7 +266,7 @@ check_socket(struct checking *k, const char *what, const char *path)
 	char why[CHECK_WHY_MAX];
 
 	if (check_way(path, why) == -1)
-		problem(k, what, path, why);
+		check_problem(k, what, path, why);
 }
 
 static void
@@ -270,7 +283,7 @@ check_listeners(struct checking *k)
 		if (l->unix_path)
 			check_socket(k, "socket", l->host);
 		if (l->group != NULL && (why = check_group(l->group, &gid)) != NULL)
-			problem(k, "group", l->group, why);
+			check_problem(k, "group", l->group, why);
 	}
 }
 
@@ -290,7 +303,8 @@ check_all(struct smtpd *d)
 {
 	struct checking k = {.d = d};
 
-	check_files(&k);
+	check_tables(&k);
+	check_pkis(&k);
 	check_programs(&k);
 	check_accounts(&k);
 	check_actions(&k);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the children may ask of the parent: a log line, an agent, an account,
- * a look at the processes, a pause.  The context of each channel is its child.
+ * a password hash, a look at the processes, a pause.  The context of each channel is its child.
  */
 #include "smtpd/smtpd.h"
 
@@ -96,11 +96,31 @@ on_relink(void *ctx, struct channel *ch, const union message *msg, int fd)
 	(void)ch;
 	(void)fd;
 	/* A child that asks without end costs us nothing much. */
-	if (now_ms - c->relinked_ms < RELINK_MS || c->row->on_demand || c->draining)
+	if (now_ms - c->relinked_ms < RELINK_MS || c->row->on_demand || c->draining || !c->locked)
 		return;
 	c->relinked_ms = now_ms;
-	child_relink(c, (enum role)msg->relink.role, msg->relink.instance);
+	links_remake(c, (enum role)msg->relink.role, msg->relink.instance);
 }
+
+/* -- the vault's questions: answered in shadow.c and helper.c -- */
+
+static void
+on_shadow(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	shadow_answer(ctx, &msg->shadow);
+}
+
+static void
+on_helper_get(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	helper_answer(ctx, &msg->helper_get);
+}
+
+/* -- control's -- */
 
 static void
 on_procs(void *ctx, struct channel *ch, const union message *msg, int fd)
@@ -116,7 +136,7 @@ send_pause(struct child *c, enum ipc_pause what, bool on)
 {
 	struct msg_pause m = {.what = (uint8_t)what, .on = on};
 
-	if (c->ch != NULL && message_allowed(MSG_pause, ROLE_PARENT, c->row->role))
+	if (c->ch != NULL && c->locked && message_allowed(MSG_pause, ROLE_PARENT, c->row->role))
 		(void)channel_send(c->ch, MSG_pause, &m);
 }
 
@@ -199,6 +219,8 @@ const channel_handler smtpd_handlers[MSG__MAX] = {
     [MSG_user] = on_user,
     [MSG_agent_start] = on_agent_start,
     [MSG_relink] = on_relink,
+    [MSG_shadow] = on_shadow,
+    [MSG_helper_get] = on_helper_get,
     [MSG_procs] = on_procs,
     [MSG_pause] = on_pause,
     [MSG_stats] = on_stats,

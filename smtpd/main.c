@@ -101,6 +101,7 @@ on_close(void *ctx, struct channel *ch)
 		child_condemn(c);
 	else
 		supervise_expect_end(c); /* nobody may live on without our hand on it */
+	slice_stop(c);
 	c->ch = NULL;
 	channel_free(ch);
 }
@@ -166,8 +167,10 @@ options(struct smtpd *d, int argc, char **argv, bool *check)
 static int
 start(struct smtpd *d)
 {
-	d->rules = (struct channel_rules){
-	    .self = ROLE_PARENT, .handlers = smtpd_handlers, .on_close = on_close};
+	d->rules = (struct channel_rules){.self = ROLE_PARENT,
+	    .handlers = smtpd_handlers,
+	    .on_close = on_close,
+	    .on_pressure = slice_on_pressure};
 	d->started_ms = time_mono_ms();
 	d->generation = 1;
 	if (!d->privileged)

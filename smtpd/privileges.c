@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,6 +40,17 @@ kept_mask(void)
 	return mask;
 }
 
+/* What passes through us to the vault must not lie in a file, nor be another's to read. */
+static int
+hide_memory(bool privileged)
+{
+	static const struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_CORE, &none) == -1)
+		return -1;
+	return privileged ? prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) : 0;
+}
+
 /* What can't even be regained by a set-id program or a file's capabilities. */
 static int
 bound_capabilities(uint64_t mask)
@@ -59,7 +71,8 @@ privileges_keep(bool privileged)
 	struct __user_cap_data_struct data[2], now[2];
 	uint64_t mask = privileged ? kept_mask() : 0;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 || syscall(SYS_capget, &head, now) == -1)
+	if (hide_memory(privileged) == -1 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    syscall(SYS_capget, &head, now) == -1)
 		return -1;
 	if (privileged && bound_capabilities(mask) == -1)
 		return -1;

@@ -9,47 +9,13 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 
 #define LISTEN_TRIES 10
-
-static int
-read_file(void *arg, const char *path, struct buf *out)
-{
-	int fd, error, rc = -1;
-	struct stat st;
-	uint8_t *p;
-	ssize_t n;
-
-	(void)arg;
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) == -1)
-		return -1;
-	if (fstat(fd, &st) == -1)
-		goto out;
-	if (!S_ISREG(st.st_mode)) {
-		errno = EINVAL;
-		goto out;
-	}
-	for (;;) {
-		if ((p = buf_reserve(out, 4096)) == NULL)
-			goto out;
-		if ((n = read(fd, p, 4096)) <= 0)
-			break;
-		buf_commit(out, (size_t)n);
-	}
-	rc = n == 0 ? 0 : -1;
-out:
-	error = errno;
-	(void)close(fd);
-	errno = error;
-	return rc;
-}
 
 static void
 print_errors(const struct conf_errors *errors)
@@ -76,7 +42,7 @@ struct conf *
 conf_load(const char *path)
 {
 	struct conf_errors errors;
-	struct conf *conf = conf_parse(path, read_file, NULL, &errors);
+	struct conf *conf = conf_parse(path, files_read, NULL, &errors);
 
 	if (conf == NULL)
 		print_errors(&errors);
@@ -107,8 +73,6 @@ reload_child(struct child *c)
 	if (slice_send(c) == -1)
 		log_warn(
 		    "event=reload-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
-	if (c->row->role == ROLE_SESSION)
-		listen_send(c->smtpd, c);
 }
 
 /* What is fixed for the life of the server stays as it was, and is said. */
@@ -137,7 +101,7 @@ on_listen_again(evutil_socket_t sock, short what, void *arg)
 		return;
 	listen_or_retry(d);
 	TAILQ_FOREACH (c, &d->children, entry)
-		if (c->row->role == ROLE_SESSION && c->ch != NULL)
+		if (c->row->role == ROLE_SESSION && c->ch != NULL && c->locked)
 			listen_send(d, c);
 }
 
@@ -175,6 +139,8 @@ reload(struct smtpd *d)
 		conf_free(fresh);
 		return;
 	}
+	TAILQ_FOREACH (c, &d->children, entry)
+		slice_stop(c);
 	conf_free(d->conf);
 	d->conf = fresh;
 	d->generation++;

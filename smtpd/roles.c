@@ -4,7 +4,8 @@
  *
  * Each row becomes an account, a root directory, a seccomp allow-list, a
  * Landlock ruleset and resource limits in role_enter(), before the process reads
- * its first byte from outside.  `smtpctl show sandbox` prints these rows beside
+ * its first byte from outside.  They are started in this order: who is asked
+ * comes before who asks.  `smtpctl show sandbox` prints these rows beside
  * what the kernel says of the living process.
  *
  * The parent itself has no row: it is the only root code, it parses nothing
@@ -21,11 +22,25 @@
 /* clang-format off */
 const struct role_row role_rows[] = {
 	{
+		/* Keeps every key and password.  No file, no network, twelve system calls. */
+		.role = ROLE_VAULT, .account = "_postern-vault", .root = ROOT_EMPTY,
+		.rights = RIGHT_CORE,
+		.limits = {.descriptors = 1024, .address_space_bytes = GB},
+		.conf = CONF_FOR_VAULT,
+	},
+	{
+		/* Compares passwords with hashes for the vault; reads databases it is handed. */
+		.role = ROLE_HASHER, .account = "_postern-hasher", .root = ROOT_EMPTY,
+		.rights = RIGHT_BASE | RIGHT_READ_FD | RIGHT_READ_DB,
+		.limits = {.descriptors = 256, .address_space_bytes = GB},
+		.conf = CONF_FOR_HASHER, .count = COUNT_HASHERS,
+	},
+	{
 		/* Talks SMTP with strangers.  No file, no outgoing connection. */
 		.role = ROLE_SESSION, .account = "_postern-session", .root = ROOT_EMPTY,
 		.rights = RIGHT_BASE | RIGHT_ACCEPT | RIGHT_TLS,
 		.limits = {.descriptors = 65536, .address_space_bytes = GB},
-		.conf = CONF_FOR_SESSION, .per_core = true,
+		.conf = CONF_FOR_SESSION, .count = COUNT_SESSIONS,
 	},
 	{
 		/* Owns the spool.  No network. */

@@ -17,6 +17,9 @@ enum role_root {
 /* Which TCP ports a role may connect to; they come from smtpd.conf. */
 enum role_ports { PORTS_NONE, PORTS_RESOLVER, PORTS_SMTP };
 
+/* How many processes; smtpd.conf may say it. */
+enum role_count { COUNT_ONE, COUNT_SESSIONS, COUNT_HASHERS };
+
 struct role_row {
 	enum role role;
 	const char *account; /* NULL: the recipient's own */
@@ -25,8 +28,8 @@ struct role_row {
 	struct role_limits limits;
 	enum role_ports ports;
 	unsigned int conf; /* its part of smtpd.conf: CONF_FOR_* */
-	bool per_core;	   /* several of them; else one */
-	bool on_demand;	   /* started when asked for, not restarted */
+	enum role_count count;
+	bool on_demand; /* started when asked for, not restarted */
 };
 
 const struct role_row *role_row(enum role role); /* NULL: the parent, or smtpctl */

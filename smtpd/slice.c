@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * To each its part: what of smtpd.conf a role gets, and which files it is
- * handed open, so that it needs no right to open any.
+ * To each its part of smtpd.conf, and the way there: files first, the text,
+ * and the word that it is whole.  A table may be larger than a channel holds, so that
+ * what does not fit waits until there is room.
+ *
+ * Invariant: the order.  A reload begins anew with those that it finds on the way.
  */
 #include "smtpd/smtpd.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
@@ -31,83 +33,91 @@ send_text(struct child *c, const struct buf *text)
 	return channel_send(c->ch, MSG_conf_end, &end);
 }
 
-/* A file that can't be opened is logged and left out: who needs it answers 4xx. */
-static void
-send_file(struct child *c, enum ipc_file kind, const char *name, const char *path)
-{
-	struct msg_file m = {.kind = (uint8_t)kind, .name = name};
-	struct logline l;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	if (fd != -1) {
-		(void)channel_send_fd(c->ch, MSG_file, &m, fd);
-		return;
-	}
-	logline_start(
-	    &l, kind == IPC_FILE_TABLE ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "file-not-read");
-	logline_str(&l, "path", path);
-	logline_str(&l, "for", child_name(c));
-	logline_str(&l, "error", strerror(errno));
-	logline_end(&l);
-}
-
-static bool
-is_credential_table(const struct conf *conf, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < conf->nlisteners; i++)
-		if (conf->listeners[i].auth_table != NULL &&
-		    strcmp(conf->listeners[i].auth_table, name) == 0)
-			return true;
-	for (i = 0; i < conf->nactions; i++)
-		if (conf->actions[i].auth != NULL && strcmp(conf->actions[i].auth, name) == 0)
-			return true;
-	return false;
-}
-
-static void
-send_tables(struct child *c)
-{
-	const struct conf *conf = c->smtpd->conf;
-	size_t i;
-
-	for (i = 0; i < conf->ntables; i++)
-		if (conf->tables[i].kind == CONF_TABLE_FILE &&
-		    !is_credential_table(conf, conf->tables[i].name))
-			send_file(c, IPC_FILE_TABLE, conf->tables[i].name, conf->tables[i].path);
-}
-
-static void
-send_files(struct child *c)
-{
-	const struct conf_values *v = &c->smtpd->conf->values;
-
-	if (c->row->role == ROLE_LOOKUP) {
-		send_tables(c);
-		if (v->trust_anchor != NULL)
-			send_file(c, IPC_FILE_ANCHOR, "anchor", v->trust_anchor);
-		if (v->resolver_forward == NULL && v->resolv_conf != NULL)
-			send_file(c, IPC_FILE_RESOLV, "resolv.conf", v->resolv_conf);
-	}
-	if (c->row->role == ROLE_DELIVERY && v->ca_file != NULL)
-		send_file(c, IPC_FILE_CA, "ca", v->ca_file);
-}
-
-int
-slice_send(struct child *c)
+static int
+send_conf(struct child *c)
 {
 	struct buf text;
 	int rc = -1;
 
 	buf_init(&text, CONF_TEXT_MAX);
-	if (conf_dump(c->smtpd->conf, c->row->conf, &text) == 0) {
-		/* Files first: a configuration is complete when it is used. */
-		send_files(c);
+	if (conf_dump(c->smtpd->conf, c->row->conf, &text) == 0)
 		rc = send_text(c, &text);
-	}
 	buf_free(&text);
 	return rc;
+}
+
+/* The next piece of a file, the next file, or what comes after the last. */
+static int
+send_more(struct child *c)
+{
+	struct feed *f = &c->feed;
+	struct secret_file file;
+
+	if (f->fd != -1)
+		return secrets_go_on(c);
+	if (secrets_next(c->smtpd->conf, c->row->role, &f->next, &file))
+		return secrets_begin(c, &file);
+	f->active = false;
+	return send_conf(c) == -1 ? -1 : child_configured(c);
+}
+
+static int
+send_what_fits(struct child *c)
+{
+	/* Above the mark the channel tells when it is below it again. */
+	while (c->feed.active && channel_pending_bytes(c->ch) <= CHANNEL_HIGH)
+		if (send_more(c) == -1) {
+			slice_stop(c);
+			return -1;
+		}
+	return 0;
+}
+
+static void
+on_room(evutil_socket_t sock, short what, void *arg)
+{
+	struct child *c = arg;
+
+	(void)sock;
+	(void)what;
+	if (c->ch == NULL || send_what_fits(c) == 0)
+		return;
+	log_warn("event=not-configured process=%s error=\"%s\"", child_name(c), strerror(errno));
+	child_condemn(c);
+}
+
+/* From the loop's top: the channel is busy when it calls this. */
+void
+slice_on_pressure(void *ctx, struct channel *ch, bool high)
+{
+	struct child *c = ctx;
+
+	(void)ch;
+	if (!high && c->feed.active)
+		event_active(c->feed.more, EV_TIMEOUT, 0);
+}
+
+int
+slice_send(struct child *c)
+{
+	struct feed *f = &c->feed;
+
+	slice_stop(c);
+	if (f->more == NULL && (f->more = event_new(c->smtpd->base, -1, 0, on_room, c)) == NULL)
+		return -1;
+	f->next = 0;
+	f->active = true;
+	files_send(c);
+	return send_what_fits(c);
+}
+
+void
+slice_stop(struct child *c)
+{
+	/* Its receiver must not take the next file's octets for more of this one. */
+	if (c->feed.fd != -1)
+		(void)secrets_give_up(c);
+	c->feed.active = false;
 }
 
 /* -- ports -- */

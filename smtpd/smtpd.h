@@ -20,18 +20,35 @@
  *   roles.c       the role table
  *   privileges.c  what root keeps, and gives away at start
  *   spawn.c       starts a process in its role and hands it what is its
+ *   links.c       the sockets between children
  *   supervise.c   deaths, restarts with back-off, drain
- *   slice.c       the part of smtpd.conf, and the files, of each role
+ *   slice.c       the part of smtpd.conf of each role, and its way there
+ *   files.c       files that a role is handed open
+ *   secrets.c     files that are read for it: certificates, keys, passwords
  *   listen.c      opens ports and the admin socket
  *   reload.c      reads smtpd.conf; SIGHUP
  *   runas.c       delivery agents as their users; accounts
+ *   shadow.c      password hashes of system accounts, for the vault
+ *   helper.c      connections to token helpers and Dovecot, for the vault
  *   proc.c        what the kernel says of each process
  *   dispatch.c    what the children may ask for
  *   check.c       smtpd -n; the directories and groups of sockets
+ *   check_pki.c   smtpd -n: certificates, tried by the vault's program
  */
 struct event;
 struct event_base;
 struct smtpd;
+
+/* What a process is being sent of its part; as much at once as its channel takes. */
+struct feed {
+	bool active;
+	size_t next; /* of secrets_next() */
+	int fd;	     /* of the file at hand, and what follows is that file's; -1: none */
+	uint64_t left;
+	enum ipc_data kind;
+	char name[IPC_NAME_MAX + 1];
+	struct event *more; /* there is room again */
+};
 
 struct child { /* owned by the list in struct smtpd, until it is reaped */
 	TAILQ_ENTRY(child) entry;
@@ -45,12 +62,16 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	struct role_rights rights;  /* as declared to it */
 	struct msg_entered entered; /* as it reported */
 	bool has_entered, draining;
+	bool locked; /* was told to enter its role: links and sockets may follow */
+	struct feed feed;
 	char lost[IPC_NAME_MAX + 1];
 	int listener_fd; /* seccomp notifications, -1: none */
 	struct event *listener;
 	struct event
 	    *timer; /* while it lives: the time to enter its role; else: to start it again */
 	int64_t started_ms, relinked_ms;
+	int64_t shadow_ms; /* the vault: since when its questions for hashes are counted */
+	unsigned int nshadow;
 	uint32_t restarts, fast_deaths;
 	char user[IPC_WORD_MAX + 1]; /* agents: for whom */
 };
@@ -91,12 +112,16 @@ int child_start(struct child *c) WARN_UNUSED;
 struct child *
 child_create(struct smtpd *d, const struct role_row *row, uint32_t instance) WARN_UNUSED;
 int child_start_agent(struct child *c) WARN_UNUSED; /* uid and gid are set; sends its rights */
-void child_condemn(struct child *c); /* it is of no use: kill it, supervise.c reaps */
-void child_relink(struct child *c, enum role role, uint32_t instance);
+void child_condemn(struct child *c);		   /* it is of no use: kill it, supervise.c reaps */
+int child_configured(struct child *c) WARN_UNUSED; /* its part is with it: what comes next */
 void child_free(struct child *c);
 int children_start(struct smtpd *d) WARN_UNUSED;
 const char *child_root(const struct child *c); /* by the configuration of now */
 const char *child_name(const struct child *c); /* "session/0", until the next call */
+
+/* links.c */
+void links_make(struct child *c); /* to each of its living peers */
+void links_remake(struct child *c, enum role role, uint32_t instance);
 
 /* supervise.c */
 void supervise_reap(struct smtpd *d);
@@ -107,9 +132,38 @@ void supervise_listen_for_violations(struct child *c, int fd);
 void
 supervise_restart(struct child *c, const char *why); /* gently: drains it, then starts it anew */
 
-/* slice.c */
+/*
+ * slice.c.  What does not fit into the channel follows when there is room; -1: it failed at once.
+ * When all is sent child_configured() is called.
+ */
 int slice_send(struct child *c) WARN_UNUSED;
+void slice_stop(struct child *c); /* whatever is on its way is left */
+void slice_on_pressure(void *ctx, struct channel *ch, bool high);
 size_t slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max);
+
+/* files.c */
+struct database;
+#define FILES_WHY_MAX 256
+int files_read(void *arg, const char *path, struct buf *out) WARN_UNUSED; /* a conf_reader */
+void files_send(struct child *c);
+/* The small configuration of a SQLite table; -1 and why. */
+int files_database(const char *path, struct database *db, char why[FILES_WHY_MAX]) WARN_UNUSED;
+
+/* secrets.c */
+struct stat;
+struct secret_file {
+	enum ipc_data kind;
+	const char *name, *path; /* of the configuration */
+};
+/* The next file that is read for a role, from *n on, which moves; false: there are no more. */
+bool secrets_next(const struct conf *c, enum role to, size_t *n, struct secret_file *f);
+/* NULL, or why it can't be had. */
+const char *secrets_open(const struct secret_file *f, int *fd, struct stat *st) WARN_UNUSED;
+const char *secrets_key_fault(const struct stat *st); /* who else could read it; NULL: nobody */
+/* The feed's file: opened and announced, a piece of it sent, left where it is.  -1: no channel. */
+int secrets_begin(struct child *c, const struct secret_file *file) WARN_UNUSED;
+int secrets_go_on(struct child *c) WARN_UNUSED;
+int secrets_give_up(struct child *c);
 
 /* listen.c */
 int
@@ -134,6 +188,10 @@ account_of_role(const struct smtpd *d, const struct role_row *row, struct accoun
 enum ipc_outcome account_find(const char *name, struct account *out);
 void runas_start(struct child *delivery, const struct msg_agent_start *m);
 
+/* shadow.c, helper.c */
+void shadow_answer(struct child *vault, const struct msg_shadow *m);
+void helper_answer(struct child *vault, const struct msg_helper_get *m);
+
 /* privileges.c */
 int privileges_keep(bool privileged) WARN_UNUSED; /* of root, only what the parent needs */
 
@@ -144,7 +202,16 @@ void proc_answer(struct smtpd *d, struct channel *control, uint32_t req);
 extern const channel_handler smtpd_handlers[MSG__MAX];
 void dispatch_pause_state(struct child *c);
 
+/* check_pki.c */
+struct checking;
+void check_pkis(struct checking *k);
+
 /* check.c */
+struct checking {
+	struct smtpd *d;
+	unsigned int problems;
+};
+void check_problem(struct checking *k, const char *what, const char *name, const char *why);
 int check_all(struct smtpd *d); /* smtpd -n: exit status */
 /* Do root and we alone decide what the directory of the path is?  -1: no, or it isn't there. */
 #define CHECK_WHY_MAX (PATH_MAX + 64)

@@ -4,8 +4,8 @@
  *
  * A child is born with three descriptors of its own: nothing on 0 and 1,
  * stderr for what a sanitizer may have to say, and its channel to us on 3.
- * All else that it will ever have, it is sent.  The links between children
- * are made here, one pair for every two roles that the message table lets talk.
+ * All else that it will ever have, it is sent: its part of the configuration,
+ * the order to enter its role, then links (links.c) and listening sockets.
  */
 #include "smtpd/smtpd.h"
 
@@ -28,6 +28,7 @@
 
 #define CHILD_FD       3
 #define LANDLOCK_FLOOR 0 /* any kernel; what is lost is shown */
+#define HASHERS_MAX    4 /* unless smtpd.conf says how many */
 
 const char *
 child_name(const struct child *c)
@@ -51,7 +52,7 @@ child_create(struct smtpd *d, const struct role_row *row, uint32_t instance)
 	c->smtpd = d;
 	c->row = row;
 	c->instance = instance;
-	c->listener_fd = -1;
+	c->listener_fd = c->feed.fd = -1;
 	TAILQ_INSERT_TAIL(&d->children, c, entry);
 	return c;
 }
@@ -143,13 +144,21 @@ declare_rights(struct child *c)
 static uint32_t
 instances_of(const struct smtpd *d, const struct role_row *row)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t n = d->conf->values.session_processes;
+	const struct conf_values *v = &d->conf->values;
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t cores = online > 0 ? (uint64_t)online : 1, n = 1;
 
-	if (!row->per_core)
-		return 1;
-	if (n == 0)
-		n = cores > 0 ? (uint64_t)cores : 1;
+	switch (row->count) {
+	case COUNT_ONE:
+		break;
+	case COUNT_SESSIONS:
+		n = v->session_processes != 0 ? v->session_processes : cores;
+		break;
+	case COUNT_HASHERS:
+		n = cores < HASHERS_MAX ? cores : HASHERS_MAX;
+		n = v->auth_processes != 0 ? v->auth_processes : n;
+		break;
+	}
 	return n > IPC_INSTANCES_MAX ? IPC_INSTANCES_MAX : (uint32_t)n;
 }
 
@@ -231,69 +240,37 @@ prepare_root(const struct child *c)
 	return c->row->root == ROOT_SPOOL ? make_spool(c) : 0;
 }
 
-/* -- links -- */
-
-static void
-link_send(struct child *to, const struct child *peer, int fd)
-{
-	struct msg_link m = {.role = (uint8_t)peer->row->role, .instance = peer->instance};
-
-	(void)channel_send_fd(to->ch, MSG_link, &m, fd);
-}
-
-static void
-link_pair(struct child *a, struct child *b)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1) {
-		log_warn(
-		    "event=link-failed between=%s error=\"%s\"", child_name(a), strerror(errno));
-		return;
-	}
-	link_send(a, b, pair[0]);
-	link_send(b, a, pair[1]);
-}
-
-/* A fresh child to each of its living peers; they drop the old end when they get a new one. */
-static void
-links_make(struct child *c)
-{
-	struct child *peer;
-
-	TAILQ_FOREACH (peer, &c->smtpd->children, entry)
-		if (peer != c && peer->ch != NULL && !peer->row->on_demand && !peer->draining &&
-		    message_links(c->row->role, peer->row->role))
-			link_pair(c, peer);
-}
-
-void
-child_relink(struct child *c, enum role role, uint32_t instance)
-{
-	struct child *peer;
-
-	TAILQ_FOREACH (peer, &c->smtpd->children, entry)
-		if (peer->row->role == role && peer->instance == instance && peer->ch != NULL &&
-		    !peer->row->on_demand && !peer->draining && peer != c &&
-		    message_links(c->row->role, role)) {
-			log_info("event=relinked process=%s peer=%s", role_word(c->row->role),
-			    child_name(peer));
-			link_pair(c, peer);
-			return;
-		}
-}
+/* -- from one to all -- */
 
 static int
 child_introduce(struct child *c)
 {
+	return child_send_enter(c) == -1 ? -1 : slice_send(c);
+}
+
+/* In this order: nothing from outside reaches a process before it has entered its role. */
+static int
+child_lock(struct child *c)
+{
 	static const struct msg_lock lock;
 
-	if (child_send_enter(c) == -1 || slice_send(c) == -1 ||
-	    channel_send(c->ch, MSG_lock, &lock) == -1)
+	if (channel_send(c->ch, MSG_lock, &lock) == -1)
 		return -1;
+	c->locked = true;
+	supervise_expect_entry(c); /* from now on: what it was sent may have taken its time */
 	links_make(c);
 	listen_send(c->smtpd, c);
 	dispatch_pause_state(c);
+	return 0;
+}
+
+int
+child_configured(struct child *c)
+{
+	if (!c->locked)
+		return child_lock(c);
+	if (c->row->role == ROLE_SESSION)
+		listen_send(c->smtpd, c);
 	return 0;
 }
 
@@ -306,7 +283,7 @@ child_spawn(struct child *c)
 	if (spawn(c, &fd) == -1)
 		return -1;
 	c->started_ms = time_mono_ms();
-	c->has_entered = c->draining = false;
+	c->has_entered = c->locked = c->draining = false;
 	if ((c->ch = channel_create(d->base, fd, c->row->role, c->instance, &d->rules)) == NULL) {
 		(void)close(fd);
 		return -1;
@@ -352,6 +329,9 @@ void
 child_free(struct child *c)
 {
 	TAILQ_REMOVE(&c->smtpd->children, c, entry);
+	slice_stop(c);
+	if (c->feed.more != NULL)
+		event_free(c->feed.more);
 	channel_free(c->ch);
 	if (c->timer != NULL)
 		event_free(c->timer);

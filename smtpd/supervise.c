@@ -29,9 +29,9 @@
 #define DRAIN_MS       10000
 
 /* Who goes first: nobody may need a process that is gone already. */
-static const enum role drain_order[][3] = {
+static const enum role drain_order[][5] = {
     {ROLE_SESSION, ROLE_DELIVERY, ROLE_AGENT},
-    {ROLE_CONTROL, ROLE_QUEUE, ROLE_LOOKUP},
+    {ROLE_CONTROL, ROLE_QUEUE, ROLE_LOOKUP, ROLE_VAULT, ROLE_HASHER},
 };
 
 /* -- forbidden system calls -- */
@@ -109,6 +109,7 @@ start_again(struct child *c)
 		return;
 	}
 	log_warn("event=restart-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
+	slice_stop(c);
 	channel_free(c->ch);
 	c->ch = NULL;
 	if (c->pid > 0)
@@ -189,6 +190,7 @@ child_died(struct child *c, int status)
 	if (c->ch != NULL)
 		channel_drain(c->ch);
 	log_death(c, status);
+	slice_stop(c);
 	channel_free(c->ch);
 	c->ch = NULL;
 	c->pid = 0;
@@ -222,17 +224,27 @@ supervise_reap(struct smtpd *d)
 	}
 }
 
+/* One that is not in its role yet has nothing to end. */
+static void
+tell_to_end(struct child *c, int64_t ms)
+{
+	struct msg_drain m = {.deadline_ms = ms > 0 ? (uint32_t)ms : 0};
+
+	if (c->locked)
+		(void)channel_send(c->ch, MSG_drain, &m);
+	else
+		child_condemn(c);
+}
+
 void
 supervise_restart(struct child *c, const char *why)
 {
-	struct msg_drain m = {.deadline_ms = DRAIN_MS};
-
 	if (c->ch == NULL || c->draining)
 		return;
 	log_info("event=restarting process=%s why=\"%s\"", child_name(c), why);
 	c->draining = true;
 	c->started_ms -= FAST_DEATH_MS; /* wanted: no back-off */
-	(void)channel_send(c->ch, MSG_drain, &m);
+	tell_to_end(c, DRAIN_MS);
 	set_timer(c, DRAIN_MS + 2000);
 }
 
@@ -254,7 +266,6 @@ static size_t
 drain_phase(struct smtpd *d, size_t phase)
 {
 	int64_t left = d->drain_deadline_ms - time_mono_ms();
-	struct msg_drain m = {.deadline_ms = left > 0 ? (uint32_t)left : 0};
 	struct child *c, *next;
 	size_t n = 0;
 
@@ -269,7 +280,7 @@ drain_phase(struct smtpd *d, size_t phase)
 		n++;
 		/* An agent leaves when delivery lets it go. */
 		if (!c->draining && c->row->role != ROLE_AGENT && c->ch != NULL)
-			(void)channel_send(c->ch, MSG_drain, &m);
+			tell_to_end(c, left);
 		c->draining = true;
 	}
 	return n;

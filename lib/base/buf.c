@@ -2,8 +2,10 @@
 /*
  * The byte queue that every stream passes through.
  *
- * Invariant: head + len <= cap <= max, and len never exceeds max: what comes
- * from outside can't make one grow past what its owner declared.
+ * Invariants: head + len <= cap <= max, and len never exceeds max: what comes
+ * from outside can't make one grow past what its owner declared.  No octet is
+ * left behind, neither in the buffer nor in freed memory, once it is consumed: it may have
+ * been one of a password.
  */
 #include "lib/base/buf.h"
 
@@ -24,6 +26,8 @@ buf_init(struct buf *b, size_t max)
 void
 buf_free(struct buf *b)
 {
+	if (b->len > 0)
+		explicit_bzero(b->data + b->head, b->len);
 	free(b->data);
 	b->data = NULL;
 	b->head = b->len = b->cap = 0;
@@ -45,11 +49,28 @@ buf_grow(struct buf *b, size_t need)
 		cap *= 2;
 	if (cap > b->max)
 		cap = b->max;
-	if ((data = realloc(b->data, cap)) == NULL)
+	/* Not realloc(): it would leave a copy behind. */
+	if ((data = malloc(cap)) == NULL)
 		return -1;
+	if (b->len > 0) {
+		memcpy(data, b->data + b->head, b->len);
+		explicit_bzero(b->data + b->head, b->len);
+	}
+	free(b->data);
 	b->data = data;
+	b->head = 0;
 	b->cap = cap;
 	return 0;
+}
+
+static void
+buf_move_to_front(struct buf *b)
+{
+	size_t stale = b->head < b->len ? b->head : b->len;
+
+	memmove(b->data, b->data + b->head, b->len);
+	explicit_bzero(b->data + b->head + b->len - stale, stale);
+	b->head = 0;
 }
 
 uint8_t *
@@ -59,12 +80,10 @@ buf_reserve(struct buf *b, size_t n)
 		errno = ENOBUFS;
 		return NULL;
 	}
-	if (b->head + b->len + n > b->cap && b->head > 0) {
-		memmove(b->data, b->data + b->head, b->len);
-		b->head = 0;
-	}
 	if (b->len + n > b->cap && buf_grow(b, b->len + n) == -1)
 		return NULL;
+	if (b->head + b->len + n > b->cap)
+		buf_move_to_front(b);
 	if (b->data == NULL && buf_grow(b, 1) == -1)
 		return NULL;
 	return b->data + b->head + b->len;
@@ -120,6 +139,8 @@ void
 buf_consume(struct buf *b, size_t n)
 {
 	bug_on(n > b->len);
+	if (n > 0)
+		explicit_bzero(b->data + b->head, n);
 	b->len -= n;
 	b->head = b->len == 0 ? 0 : b->head + n;
 }

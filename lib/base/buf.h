@@ -10,7 +10,8 @@
 /*
  * A byte queue with a ceiling: appended at the tail, consumed at the head.
  * Nothing is allocated until the first byte; buf_free() gives all back and
- * leaves the buffer usable.  Readable bytes are data[head .. head+len).
+ * leaves the buffer usable.  Readable bytes are data[head .. head+len).  What
+ * is consumed is overwritten at once.
  */
 struct buf {
 	uint8_t *data;

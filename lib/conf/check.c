@@ -64,6 +64,19 @@ check_hostname(const char *s)
 }
 
 bool
+check_loopback(const char *s)
+{
+	static const uint8_t loopback6[16] = {[15] = 1};
+	uint8_t address[16];
+
+	if (inet_pton(AF_INET, s, address) == 1)
+		return address[0] == 127;
+	if (inet_pton(AF_INET6, s, address) == 1)
+		return memcmp(address, loopback6, sizeof(loopback6)) == 0;
+	return strcmp(s, "localhost") == 0 || strcmp(s, "lo") == 0;
+}
+
+bool
 check_path(const char *s)
 {
 	return *s == '/' && is_printable(s, PATH_MAX - 1);

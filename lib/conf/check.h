@@ -13,6 +13,7 @@ bool check_address(const char *s);     /* user@domain, without quotes and bracke
 bool check_reply_text(const char *s);  /* printable ASCII, no longer than a filter's reply may be */
 bool check_socket_path(const char *s); /* a path that a Unix socket can have */
 bool check_servers(const char *s);     /* "192.0.2.1@5353,2001:db8::1" */
+bool check_loopback(const char *s);    /* what only local clients can reach: 127.*, ::1, lo */
 /* smtp://, smtp+tls://, smtp+notls://, smtps:// or lmtp://, or no scheme; [label@]host[:port] */
 bool check_relay_url(const char *s);
 

@@ -30,17 +30,24 @@ table_clear(struct conf_table *t)
 static void
 listener_clear(struct conf_listener *l)
 {
-	free(l->host);
-	free(l->auth_table);
-	free(l->pki);
-	free(l->ca);
-	free(l->tag);
-	free(l->hostname);
-	free(l->senders);
-	free(l->filter);
-	free(l->proxy);
-	free(l->xclient);
-	free(l->group);
+	char *strings[] = {l->host, l->auth_table, l->tokens, l->ca, l->ciphers, l->protocols,
+	    l->curves, l->tag, l->hostname, l->senders, l->filter, l->proxy, l->xclient, l->group};
+	size_t i;
+
+	for (i = 0; i < NITEMS(strings); i++)
+		free(strings[i]);
+	for (i = 0; i < l->npkis; i++)
+		free(l->pkis[i]);
+	free(l->pkis);
+}
+
+static void
+pki_clear(struct conf_pki *p)
+{
+	free(p->name);
+	free(p->cert);
+	free(p->key);
+	free(p->ocsp);
 }
 
 void
@@ -93,10 +100,11 @@ conf_free(struct conf *c)
 		listener_clear(&c->listeners[i]);
 	for (i = 0; i < c->ntables; i++)
 		table_clear(&c->tables[i]);
-	for (i = 0; i < c->npkis; i++) {
-		free(c->pkis[i].name);
-		free(c->pkis[i].cert);
-		free(c->pkis[i].key);
+	for (i = 0; i < c->npkis; i++)
+		pki_clear(&c->pkis[i]);
+	for (i = 0; i < c->ncas; i++) {
+		free(c->cas[i].name);
+		free(c->cas[i].cert);
 	}
 	for (i = 0; i < c->nfilters; i++)
 		filter_clear(&c->filters[i]);
@@ -107,6 +115,7 @@ conf_free(struct conf *c)
 	free(c->listeners);
 	free(c->tables);
 	free(c->pkis);
+	free(c->cas);
 	free(c->filters);
 	free(c->actions);
 	free(c->rules);
@@ -153,6 +162,35 @@ conf_pki_find(const struct conf *c, const char *name)
 			return &c->pkis[i];
 	}
 	return NULL;
+}
+
+const struct conf_ca *
+conf_ca_find(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->ncas; i++) {
+		if (is_named(c->cas[i].name, name))
+			return &c->cas[i];
+	}
+	return NULL;
+}
+
+bool
+conf_table_is_secret(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++) {
+		if (is_named(c->listeners[i].auth_table, name) ||
+		    is_named(c->listeners[i].tokens, name))
+			return true;
+	}
+	for (i = 0; i < c->nactions; i++) {
+		if (is_named(c->actions[i].auth, name))
+			return true;
+	}
+	return false;
 }
 
 const struct conf_filter *

@@ -17,12 +17,12 @@
  *
  * A struct conf owns everything it points to; conf_free() ends all of it.
  * Arrays are in file order.  A string that was not given is NULL.  Names
- * (tables, pki, actions) were resolved by the parser: a name that is not
+ * (tables, pki, ca, actions) were resolved by the parser: a name that is not
  * defined is an error there, so users may look them up without a check.
  *
  * This library is pure: bytes in, values out.  Files are read by a callback.
  */
-#define CONF_NAME_MAX	64	   /* octets of a table, pki, action or filter name */
+#define CONF_NAME_MAX	64	   /* octets of a table, pki, ca, action or filter name */
 #define CONF_STRING_MAX 1024	   /* octets of any string */
 #define CONF_REPLY_MAX	256	   /* octets of a filter's reply, code and status not counted */
 #define CONF_ERRORS_MAX 50	   /* errors kept from one run */
@@ -32,6 +32,9 @@ enum conf_table_kind {
 	CONF_TABLE_LIST,
 	CONF_TABLE_MAP,
 	CONF_TABLE_FILE,
+	CONF_TABLE_SQLITE,   /* path: a small file that says which database and what to ask it */
+	CONF_TABLE_DOVECOT,  /* path: the socket of Dovecot's auth service */
+	CONF_TABLE_HELPER,   /* path: the socket of a program that knows tokens */
 	CONF_TABLE_ELSEWHERE /* in a role's part: named only, the contents are another role's */
 };
 
@@ -43,14 +46,21 @@ struct conf_pair {
 struct conf_table {
 	char *name; /* inline tables without a name are called "dynamic:N" */
 	enum conf_table_kind kind;
-	char *path; /* CONF_TABLE_FILE */
+	char *path; /* of a file, SQLite, Dovecot or helper table */
 	struct conf_pair *pairs;
 	size_t npairs;
 };
 
-struct conf_pki {
-	char *name;
-	char *cert, *key; /* paths */
+struct conf_pki {   /* paths of files */
+	char *name; /* a host name in lower case, or "*" */
+	char *cert;
+	char *key;  /* NULL in a role's part, but for the vault's */
+	char *ocsp; /* a response in DER (RFC 6960), or NULL */
+};
+
+struct conf_ca {    /* who may sign the certificates of clients */
+	char *name; /* in lower case */
+	char *cert; /* path */
 };
 
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_REQUIRE, CONF_TLS_SMTPS };
@@ -65,7 +75,17 @@ struct conf_listener {
 	bool submission; /* RFC 6409 semantics; auth implies it on ports but 25; never on 25 */
 	bool lmtp;	 /* RFC 2033; never on 25 */
 	bool auth, auth_optional;
-	char *auth_table, *pki, *ca, *tag, *hostname, *senders, *filter;
+	/* With TLS never empty.  The first is for clients that name no host, or an unknown one. */
+	char **pkis; /* names */
+	size_t npkis;
+	char *auth_table;	/* NULL with auth or auth_optional: the accounts of the system */
+	char *tokens;		/* table of OAuth tokens */
+	char *ca;		/* clients are asked for certificates by these; NULL: not asked */
+	bool verify;		/* they must have one; there is a ca then */
+	char *ciphers, *curves; /* NULL: those of "smtp" */
+	char *protocols;	/* as that: "TLSv1.2", "TLSv1.3" or "TLSv1.2,TLSv1.3" */
+	bool insecure_auth;	/* local clients may say AUTH without TLS */
+	char *tag, *hostname, *senders, *filter;
 	bool senders_masquerade, mask_src, no_dsn, received_auth;
 	bool proxy_v2;	       /* every client sends a PROXY v2 header */
 	char *proxy, *xclient; /* tables: who sends a PROXY header, v1 or v2; who may say XCLIENT */
@@ -204,6 +224,12 @@ struct conf_values {
 	uint64_t smtp_prefix4, smtp_prefix6; /* bits that make a client */
 	char *smtp_exempt;	    /* table of networks; NULL: local clients, from the rates */
 	uint64_t session_processes; /* 0: one per core */
+	char *smtp_ciphers, *smtp_protocols, *smtp_curves; /* NULL: the library's secure ones */
+	int64_t smtp_ticket_lifetime_s;			   /* 0: no session tickets */
+	int64_t auth_failure_delay_s, auth_max_block_s;
+	uint64_t auth_max_failures;  /* of a connection */
+	uint64_t auth_free_failures; /* of an address or login, before it is blocked for a while */
+	uint64_t auth_processes;     /* hashers; 0: one per core, 4 at most */
 	uint64_t delivery_max_connections, delivery_max_per_destination;
 	int64_t delivery_timeout_s;
 };
@@ -216,6 +242,8 @@ struct conf {
 	size_t ntables;
 	struct conf_pki *pkis;
 	size_t npkis;
+	struct conf_ca *cas;
+	size_t ncas;
 	struct conf_action *actions;
 	size_t nactions;
 	struct conf_rule *rules;
@@ -270,7 +298,8 @@ void conf_error_print(const struct conf_error *e, struct buf *out);
 #define CONF_FOR_DELIVERY 0x10U
 #define CONF_FOR_CONTROL  0x20U
 #define CONF_FOR_VAULT	  0x40U
-#define CONF_FOR_ALL	  0x7fU
+#define CONF_FOR_HASHER	  0x80U
+#define CONF_FOR_ALL	  0xffU
 int conf_dump(const struct conf *c, unsigned int roles, struct buf *out) WARN_UNUSED;
 
 const struct conf_table *conf_table_find(const struct conf *c, const char *name);
@@ -281,5 +310,8 @@ bool conf_filter_acts(const struct conf *c, const struct conf_filter *f, enum co
 /* "connect", "mail-from"... */
 const char *conf_phase_name(enum conf_phase phase);
 const struct conf_pki *conf_pki_find(const struct conf *c, const char *name);
+const struct conf_ca *conf_ca_find(const struct conf *c, const char *name);
+/* Named where passwords, tokens or relay credentials are asked for: the vault alone has it. */
+bool conf_table_is_secret(const struct conf *c, const char *name);
 
 #endif

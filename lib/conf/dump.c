@@ -4,23 +4,29 @@
  *
  * Invariant: the text parses to the same values, names of nameless tables
  * included, so that all roles mean the same table by a name.  The contents of
- * a table of credentials go to the vault alone; a role that has the name of a
- * table and not its contents gets "table NAME elsewhere".
+ * a table of passwords or tokens go to the vault alone; a role that has the
+ * name of a table and not its contents gets "table NAME elsewhere".  Where a
+ * private key lies is told to those who read it, parent and vault.
  */
 #include "lib/conf/dump.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/str.h"
+#include "lib/conf/backend.h"
 #include "lib/conf/conf.h"
 #include "lib/conf/filter.h"
 #include "lib/conf/match.h"
 #include "lib/conf/option.h"
 #include "lib/conf/settings.h"
 
-#define ROLES_LISTENER (CONF_FOR_PARENT | CONF_FOR_SESSION)
-#define ROLES_PKI      (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_DELIVERY | CONF_FOR_VAULT)
+#define ROLES_LISTENER (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_VAULT)
+#define ROLES_PKI      (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_VAULT)
+#define ROLES_KEY      (CONF_FOR_PARENT | CONF_FOR_VAULT)
+#define ROLES_CA       (CONF_FOR_PARENT | CONF_FOR_SESSION)
 #define ROLES_SECRET   (CONF_FOR_PARENT | CONF_FOR_VAULT)
+#define ROLES_DATABASE (CONF_FOR_PARENT | CONF_FOR_VAULT | CONF_FOR_HASHER)
 #define ROLES_TABLE    (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
 #define ROLES_ACTION   (CONF_FOR_PARENT | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
 /* Lookup has to tell which addresses share a mailbox. */
@@ -85,26 +91,6 @@ dump_settings(const struct conf *c, unsigned int roles, struct buf *out)
 }
 
 static bool
-is_credentials(const struct conf *c, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < c->nlisteners; i++) {
-		const char *table = c->listeners[i].auth_table;
-
-		if (table != NULL && strcmp(table, name) == 0)
-			return true;
-	}
-	for (i = 0; i < c->nactions; i++) {
-		const char *table = c->actions[i].auth;
-
-		if (table != NULL && strcmp(table, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
 rules_name(const struct conf *c, const char *table)
 {
 	size_t i, j;
@@ -154,21 +140,21 @@ settings_name(const struct conf *c, unsigned int roles, const char *table)
 	return false;
 }
 
-/* Whether what these roles get refers to the table or pki. */
+/* Whether what these roles get refers to the table, pki or ca. */
 static bool
-is_named(const struct conf *c, unsigned int roles, bool pki, const char *name)
+is_named(const struct conf *c, unsigned int roles, enum option_named what, const char *name)
 {
 	size_t i;
 
 	for (i = 0; (roles & ROLES_LISTENER) != 0 && i < c->nlisteners; i++) {
-		if (option_names(&listener_options, &c->listeners[i], roles, pki, name))
+		if (option_names(&listener_options, &c->listeners[i], roles, what, name))
 			return true;
 	}
 	for (i = 0; (roles & ROLES_ACTION) != 0 && i < c->nactions; i++) {
-		if (option_names(&action_options, &c->actions[i], roles, pki, name))
+		if (option_names(&action_options, &c->actions[i], roles, what, name))
 			return true;
 	}
-	if (pki)
+	if (what != OPTION_NAMED_TABLE)
 		return false;
 	return ((roles & ROLES_RULE) != 0 && rules_name(c, name)) ||
 	       ((roles & ROLES_FILTER) != 0 && filters_name(c, name)) ||
@@ -196,6 +182,19 @@ dump_pairs(const struct conf_table *t, struct buf *out)
 	return buf_append_str(out, "}");
 }
 
+/* A path that begins with '/' is a file's. */
+static int
+dump_path(const struct conf_table *t, struct buf *out)
+{
+	char text[CONF_STRING_MAX + 1];
+
+	if (t->kind == CONF_TABLE_FILE)
+		return dump_string(t->path, out);
+	if (str_format(text, sizeof(text), "%s:%s", backend_of_kind(t->kind)->word, t->path) == -1)
+		return -1;
+	return dump_string(text, out);
+}
+
 static int
 dump_table(const struct conf_table *t, bool contents, struct buf *out)
 {
@@ -205,11 +204,22 @@ dump_table(const struct conf_table *t, bool contents, struct buf *out)
 		return -1;
 	if (!contents || t->kind == CONF_TABLE_ELSEWHERE)
 		r = buf_append_str(out, " elsewhere");
-	else if (t->kind == CONF_TABLE_FILE)
-		r = buf_append_str(out, " ") == -1 ? -1 : dump_string(t->path, out);
+	else if (t->path != NULL)
+		r = buf_append_str(out, " ") == -1 ? -1 : dump_path(t, out);
 	else
 		r = dump_pairs(t, out);
 	return r == -1 ? -1 : buf_append_str(out, "\n");
+}
+
+/* Those that know what is in the table, or where that is. */
+static unsigned int
+table_roles(const struct conf *c, const struct conf_table *t)
+{
+	if (t->kind == CONF_TABLE_SQLITE)
+		return ROLES_DATABASE;
+	if (t->kind == CONF_TABLE_DOVECOT || t->kind == CONF_TABLE_HELPER)
+		return ROLES_SECRET;
+	return conf_table_is_secret(c, t->name) ? ROLES_SECRET : ROLES_TABLE;
 }
 
 static int
@@ -219,14 +229,33 @@ dump_tables(const struct conf *c, unsigned int roles, struct buf *out)
 
 	for (i = 0; i < c->ntables; i++) {
 		const struct conf_table *t = &c->tables[i];
-		bool contents = (roles &
-				    (is_credentials(c, t->name) ? ROLES_SECRET : ROLES_TABLE)) != 0;
+		bool contents = (roles & table_roles(c, t)) != 0;
 
-		if ((contents || is_named(c, roles, false, t->name)) &&
+		if ((contents || is_named(c, roles, OPTION_NAMED_TABLE, t->name)) &&
 		    dump_table(t, contents, out) == -1)
 			return -1;
 	}
 	return 0;
+}
+
+/* " WORD PATH", when there is one. */
+static int
+dump_file(const char *word, const char *path, struct buf *out)
+{
+	if (path == NULL)
+		return 0;
+	return buf_printf(out, " %s ", word) == -1 ? -1 : dump_string(path, out);
+}
+
+static int
+dump_pki(const struct conf_pki *pki, bool key, struct buf *out)
+{
+	if (buf_append_str(out, "pki ") == -1 || dump_string(pki->name, out) == -1 ||
+	    dump_file("cert", pki->cert, out) == -1 || dump_file("ocsp", pki->ocsp, out) == -1)
+		return -1;
+	if (!key || pki->key == NULL)
+		return buf_append_str(out, " key elsewhere\n");
+	return dump_file("key", pki->key, out) == -1 ? -1 : buf_append_str(out, "\n");
 }
 
 static int
@@ -234,15 +263,28 @@ dump_pkis(const struct conf *c, unsigned int roles, struct buf *out)
 {
 	size_t i;
 
-	if ((roles & ROLES_PKI) == 0)
-		return 0;
 	for (i = 0; i < c->npkis; i++) {
 		const struct conf_pki *pki = &c->pkis[i];
 
-		if (buf_append_str(out, "pki ") == -1 || dump_string(pki->name, out) == -1 ||
-		    buf_append_str(out, " cert ") == -1 || dump_string(pki->cert, out) == -1 ||
-		    buf_append_str(out, " key ") == -1 || dump_string(pki->key, out) == -1 ||
-		    buf_append_str(out, "\n") == -1)
+		if (((roles & ROLES_PKI) != 0 || is_named(c, roles, OPTION_NAMED_PKI, pki->name)) &&
+		    dump_pki(pki, (roles & ROLES_KEY) != 0, out) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+dump_cas(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < c->ncas; i++) {
+		const struct conf_ca *ca = &c->cas[i];
+
+		if ((roles & ROLES_CA) == 0 && !is_named(c, roles, OPTION_NAMED_CA, ca->name))
+			continue;
+		if (buf_append_str(out, "ca ") == -1 || dump_string(ca->name, out) == -1 ||
+		    dump_file("cert", ca->cert, out) == -1 || buf_append_str(out, "\n") == -1)
 			return -1;
 	}
 	return 0;
@@ -417,8 +459,8 @@ int
 conf_dump(const struct conf *c, unsigned int roles, struct buf *out)
 {
 	static int (*const parts[])(const struct conf *, unsigned int, struct buf *) = {
-	    dump_settings, dump_tables, dump_pkis, dump_filters, dump_listeners, dump_actions,
-	    dump_rules};
+	    dump_settings, dump_tables, dump_pkis, dump_cas, dump_filters, dump_listeners,
+	    dump_actions, dump_rules};
 	size_t i;
 
 	for (i = 0; i < NITEMS(parts); i++) {

@@ -16,6 +16,7 @@
 #include "lib/conf/check.h"
 #include "lib/conf/dump.h"
 #include "lib/conf/size.h"
+#include "lib/conf/tls_words.h"
 
 #define OPTIONS_MAX 64
 
@@ -23,6 +24,34 @@ _Static_assert(sizeof(enum conf_tls) == sizeof(int), "OPTION_CHOICE stores an in
 
 static const char *const service_names[] = {"smtp", "smtps", "submission", "submissions"};
 static const uint16_t service_ports[] = {25, 465, 587, 465};
+
+/* What the values of options refer to. */
+static const struct {
+	enum option_named named;
+	enum reference_kind reference;
+} named[] = {
+    [OPTION_MAPPING] = {OPTION_NAMED_TABLE, REFERENCE_MAPPING},
+    [OPTION_LIST] = {OPTION_NAMED_TABLE, REFERENCE_LIST},
+    [OPTION_PASSWORDS] = {OPTION_NAMED_TABLE, REFERENCE_PASSWORDS},
+    [OPTION_TOKENS] = {OPTION_NAMED_TABLE, REFERENCE_TOKENS},
+    [OPTION_CREDENTIALS] = {OPTION_NAMED_TABLE, REFERENCE_CREDENTIALS},
+    [OPTION_PKI] = {OPTION_NAMED_PKI, REFERENCE_PKI},
+    [OPTION_PKIS] = {OPTION_NAMED_PKI, REFERENCE_PKI},
+    [OPTION_CA] = {OPTION_NAMED_CA, REFERENCE_CA},
+    [OPTION_PORT] = {OPTION_NAMED_NOTHING, REFERENCE_LIST}, /* the last type */
+};
+
+/* Those that are text of some form. */
+static const struct {
+	const char *what;
+	bool (*check)(const char *);
+} texts[] = {
+    [OPTION_CIPHERS] = {CIPHERS_TEXT, check_ciphers},
+    [OPTION_CURVES] = {CURVES_TEXT, check_curves},
+    [OPTION_NAME] = {"a name", check_name},
+    [OPTION_HOSTNAME] = {"a host name", check_hostname},
+    [OPTION_ACCOUNT] = {"an account name", check_account},
+};
 
 static int
 parse_port(struct parser *p, uint16_t *port)
@@ -57,25 +86,65 @@ parse_duration(struct parser *p, int64_t *seconds)
 	return 0;
 }
 
+/* Names of certificates and authorities are host names, or like them: case does not matter. */
 static int
-parse_pki(struct parser *p, char **name)
+parse_lower(struct parser *p, enum reference_kind kind, char **name)
 {
 	struct place at = p->tok.at;
 
-	if (parse_string(p, "a pki name", CONF_STRING_MAX, name) == -1)
+	if (parse_string(
+		p, kind == REFERENCE_CA ? "a ca name" : "a pki name", CONF_NAME_MAX, name) == -1)
 		return -1;
 	str_lower(*name);
-	return parse_reference(p, REFERENCE_PKI, *name, &at);
+	return parse_reference(p, kind, *name, &at);
 }
 
 static int
-parse_flag_mapping(struct parser *p, const struct option *row, void *object)
+parse_pkis(struct parser *p, const struct option *row, void *object)
+{
+	void *list = (char *)object + row->offset;
+	size_t *n = (void *)((char *)object + row->value), i;
+	struct place at = p->tok.at;
+	char **names, **name;
+
+	if ((name = parse_new(p, list, *n, sizeof(*name), PARSE_PKIS_MAX)) == NULL)
+		return -1;
+	(*n)++;
+	if (parse_lower(p, REFERENCE_PKI, name) == -1)
+		return -1;
+	memcpy(&names, list, sizeof(names));
+	for (i = 0; i + 1 < *n; i++) {
+		if (strcmp(names[i], *name) == 0) {
+			error_add(p->errors, &at, "'%.64s' was given before", *name);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+parse_passwords(struct parser *p, const struct option *row, void *object)
 {
 	char **name = (void *)((char *)object + row->value);
 
 	*(bool *)((char *)object + row->offset) = true;
 	if (parse_is_punct(p, '<') || parse_is_punct(p, '{'))
-		return parse_table(p, REFERENCE_MAPPING, name);
+		return parse_table(p, REFERENCE_PASSWORDS, name);
+	return 0;
+}
+
+/* Kept in their one form. */
+static int
+parse_protocols(struct parser *p, char **text)
+{
+	char *canonical;
+
+	if (parse_checked(p, PROTOCOLS_TEXT, check_protocols, text) == -1)
+		return -1;
+	if ((canonical = strdup(protocols_canonical(*text))) == NULL)
+		return parse_fail(p, "out of memory");
+	free(*text);
+	*text = canonical;
 	return 0;
 }
 
@@ -101,26 +170,32 @@ parse_option_value(struct parser *p, const struct option *row, void *object)
 	case OPTION_CHOICE:
 		memcpy(member, &choice, sizeof(choice));
 		return 0;
-	case OPTION_FLAG_MAPPING:
-		return parse_flag_mapping(p, row, object);
+	case OPTION_PASSWORDS:
+		return parse_passwords(p, row, object);
 	case OPTION_MAPPING:
-		return parse_table(p, REFERENCE_MAPPING, member);
 	case OPTION_LIST:
-		return parse_table(p, REFERENCE_LIST, member);
+	case OPTION_TOKENS:
+	case OPTION_CREDENTIALS:
+		return parse_table(p, named[row->type].reference, member);
 	case OPTION_PKI:
-		return parse_pki(p, member);
+	case OPTION_CA:
+		return parse_lower(p, named[row->type].reference, member);
+	case OPTION_PKIS:
+		return parse_pkis(p, row, object);
 	case OPTION_FILTER:
 		return parse_filter_use(p, member);
 	case OPTION_URL:
 		return parse_url(p, member);
 	case OPTION_STRING:
 		return parse_string(p, "a value", CONF_STRING_MAX, member);
+	case OPTION_PROTOCOLS:
+		return parse_protocols(p, member);
+	case OPTION_CIPHERS:
+	case OPTION_CURVES:
 	case OPTION_NAME:
-		return parse_checked(p, "a name", check_name, member);
 	case OPTION_HOSTNAME:
-		return parse_checked(p, "a host name", check_hostname, member);
 	case OPTION_ACCOUNT:
-		return parse_checked(p, "an account name", check_account, member);
+		return parse_checked(p, texts[row->type].what, texts[row->type].check, member);
 	case OPTION_DURATION:
 		return parse_duration(p, member);
 	case OPTION_PORT:
@@ -143,6 +218,21 @@ option_unknown(struct parser *p, const struct option_table *table, unsigned int 
 	return parse_unknown(p, "option", words);
 }
 
+/* Whether it stands where it has to. */
+static int
+option_placed(struct parser *p, const struct option_run *run, const struct option *row)
+{
+	const char *last = run->last == NULL ? "" : run->last->word;
+
+	if (row->after[0] == NULL || strcmp(last, row->after[0]) == 0 ||
+	    (row->after[1] != NULL && strcmp(last, row->after[1]) == 0))
+		return 0;
+	if (row->after[1] == NULL)
+		return parse_fail(p, "'%s' comes right after '%s'", row->word, row->after[0]);
+	return parse_fail(
+	    p, "'%s' comes right after '%s' or '%s'", row->word, row->after[0], row->after[1]);
+}
+
 static int
 option_allowed(struct parser *p, const struct option_table *table, const struct option_run *run,
     const struct option *row)
@@ -154,15 +244,14 @@ option_allowed(struct parser *p, const struct option_table *table, const struct 
 		return -1;
 	if ((row->kinds & run->kind) == 0)
 		return parse_fail(p, "this kind of %s has no '%s'", context, row->word);
-	if (row->after != NULL && (run->last == NULL || strcmp(run->last->word, row->after) != 0))
-		return parse_fail(p, "'%s' comes right after '%s'", row->word, row->after);
+	if (option_placed(p, run, row) == -1)
+		return -1;
 	for (i = 0; i < table->nrows; i++) {
 		const struct option *other = &table->rows[i];
 
-		if ((run->seen >> i & 1) == 0 || other->offset != row->offset)
+		if ((run->seen >> i & 1) == 0 || other->offset != row->offset ||
+		    row->type == OPTION_PKIS)
 			continue;
-		if (other == row && row->type == OPTION_PKI)
-			return parse_supported(p, &p->tok.at, context, "pki list");
 		if (other == row)
 			return parse_fail(p, "'%s' was given before", row->word);
 		return parse_fail(p, "'%s' after '%s'", row->word, other->word);
@@ -222,9 +311,22 @@ dump_named(const char *word, const char *name, bool table, struct buf *out)
 }
 
 static int
+dump_names(const char *word, char *const *names, size_t n, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (dump_named(word, names[i], false, out) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
 dump_option(const struct option *row, const void *object, struct buf *out)
 {
 	const void *member = (const char *)object + row->offset;
+	const void *value = (const char *)object + row->value;
 	char text[SIZE_TEXT_MAX];
 	int choice;
 
@@ -234,18 +336,26 @@ dump_option(const struct option *row, const void *object, struct buf *out)
 	case OPTION_CHOICE:
 		memcpy(&choice, member, sizeof(choice));
 		return choice == (int)row->value ? buf_printf(out, " %s", row->word) : 0;
-	case OPTION_FLAG_MAPPING:
+	case OPTION_PASSWORDS:
 		if (!*(const bool *)member)
 			return 0;
-		member = (const char *)object + row->value;
-		if (*(char *const *)member == NULL)
+		if (*(char *const *)value == NULL)
 			return buf_printf(out, " %s", row->word);
-		return dump_named(row->word, *(char *const *)member, true, out);
+		return dump_named(row->word, *(char *const *)value, true, out);
+	case OPTION_PKIS:
+		return dump_names(
+		    row->word, *(char *const *const *)member, *(const size_t *)value, out);
 	case OPTION_MAPPING:
 	case OPTION_LIST:
+	case OPTION_TOKENS:
+	case OPTION_CREDENTIALS:
 		return dump_named(row->word, *(char *const *)member, true, out);
 	case OPTION_PKI:
+	case OPTION_CA:
 	case OPTION_FILTER:
+	case OPTION_CIPHERS:
+	case OPTION_PROTOCOLS:
+	case OPTION_CURVES:
 	case OPTION_STRING:
 	case OPTION_URL:
 	case OPTION_NAME:
@@ -279,23 +389,38 @@ option_dump(const struct option_table *table, const void *object, unsigned int k
 	return 0;
 }
 
+static bool
+row_names(const struct option *row, const void *object, const char *name)
+{
+	const char *member = (const char *)object + row->offset;
+	const char *value = (const char *)object + row->value;
+	char *const *names;
+	size_t i, n = 1;
+
+	if (row->type == OPTION_PKIS) {
+		memcpy(&names, member, sizeof(names));
+		memcpy(&n, value, sizeof(n));
+	} else {
+		names = (const void *)(row->type == OPTION_PASSWORDS ? value : member);
+	}
+	for (i = 0; i < n; i++) {
+		if (names[i] != NULL && strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool
-option_names(const struct option_table *table, const void *object, unsigned int roles, bool pki,
-    const char *name)
+option_names(const struct option_table *table, const void *object, unsigned int roles,
+    enum option_named what, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < table->nrows; i++) {
 		const struct option *row = &table->rows[i];
-		size_t offset = row->type == OPTION_FLAG_MAPPING ? row->value : row->offset;
-		bool is_table = row->type == OPTION_FLAG_MAPPING || row->type == OPTION_MAPPING ||
-				row->type == OPTION_LIST;
-		const char *used;
 
-		if ((row->roles & roles) == 0 || (pki ? row->type != OPTION_PKI : !is_table))
-			continue;
-		used = *(char *const *)(const void *)((const char *)object + offset);
-		if (used != NULL && strcmp(used, name) == 0)
+		if ((row->roles & roles) != 0 && named[row->type].named == what &&
+		    row_names(row, object, name))
 			return true;
 	}
 	return false;

@@ -14,13 +14,20 @@
  * where a value goes and the dump where it comes from.
  */
 enum option_type {
-	OPTION_FLAG,	     /* bool */
-	OPTION_CHOICE,	     /* int: takes value */
-	OPTION_FLAG_MAPPING, /* bool, and at value (an offset) a mapping's name or NULL */
-	OPTION_MAPPING,	     /* a mapping's name */
-	OPTION_LIST,	     /* a list's name */
-	OPTION_PKI,	     /* a pki's name */
-	OPTION_FILTER,	     /* a filter's name, or a chain written in place */
+	OPTION_FLAG,	    /* bool */
+	OPTION_CHOICE,	    /* int: takes value */
+	OPTION_MAPPING,	    /* a mapping's name */
+	OPTION_LIST,	    /* a list's name */
+	OPTION_PASSWORDS,   /* bool, and at value (an offset) the name of such a table or NULL */
+	OPTION_TOKENS,	    /* the name of a table of tokens */
+	OPTION_CREDENTIALS, /* of one of what to tell other servers */
+	OPTION_PKI,	    /* a pki's name */
+	OPTION_PKIS,	    /* several, one each time; at value (an offset) their number */
+	OPTION_CA,	    /* a ca's name */
+	OPTION_FILTER,	    /* a filter's name, or a chain written in place */
+	OPTION_CIPHERS,
+	OPTION_PROTOCOLS,
+	OPTION_CURVES,
 	OPTION_STRING,
 	OPTION_URL, /* where to relay to */
 	OPTION_NAME,
@@ -35,9 +42,9 @@ struct option {
 	enum option_type type;
 	size_t offset; /* of the member */
 	size_t value;
-	unsigned int kinds; /* bit per kind of object that has it */
-	unsigned int roles; /* that get it */
-	const char *after;  /* the option that it must follow at once, or NULL */
+	unsigned int kinds;   /* bit per kind of object that has it */
+	unsigned int roles;   /* that get it */
+	const char *after[2]; /* it must follow one of these at once; {NULL}: no matter */
 };
 
 struct option_table {
@@ -61,9 +68,10 @@ option_was_given(const struct option_table *table, const struct option_run *run,
 /* Appends those that are set, that its kind has and any of the roles gets, each after a space. */
 int option_dump(const struct option_table *table, const void *object, unsigned int kind,
     unsigned int roles, struct buf *out) WARN_UNUSED;
-/* Whether one that any of the roles gets names this table or pki. */
+enum option_named { OPTION_NAMED_NOTHING, OPTION_NAMED_TABLE, OPTION_NAMED_PKI, OPTION_NAMED_CA };
+/* Whether one that any of the roles gets names this table, pki or ca. */
 bool option_names(const struct option_table *table, const void *object, unsigned int roles,
-    bool pki, const char *name);
+    enum option_named what, const char *name);
 
 unsigned int listener_option_kind(const struct conf_listener *l);
 unsigned int action_option_kind(const struct conf_action *a);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * smtpd.conf: the statement loop, macros, includes, tables and pki.
+ * smtpd.conf: the statement loop, macros, includes and tables.
  *
  * Invariant: every statement ends at the end of its line; after a fault the
  * loop goes on with the next line outside braces, so that one run tells all
@@ -14,11 +14,11 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lib/conf/backend.h"
 #include "lib/conf/check.h"
 #include "lib/conf/keyword.h"
 
 static int parse_include(struct parser *p);
-static int parse_pki(struct parser *p);
 static int parse_table_statement(struct parser *p);
 
 static const struct {
@@ -26,6 +26,7 @@ static const struct {
 	int (*parse)(struct parser *);
 } statements[] = {
     {"action", parse_action},
+    {"ca", parse_ca},
     {"filter", parse_filter},
     {"include", parse_include},
     {"listen", parse_listen},
@@ -119,16 +120,19 @@ parse_macro(struct parser *p, const char *name, const struct place *at)
 static int
 parse_table_path(struct parser *p, struct conf_table *t)
 {
-	const char *path = p->tok.text, *colon = strchr(path, ':');
+	const char *path = p->tok.text;
+	const struct backend *b;
 
-	if (*path != '/' && colon != NULL && strncmp(path, "file:", 5) != 0)
+	if (*path != '/' && strchr(path, ':') == NULL)
+		return parse_expected(p, "'{' or an absolute path");
+	b = *path == '/' ? backend_of_kind(CONF_TABLE_FILE) : backend_of_text(path);
+	if (b == NULL)
 		return parse_supported(p, &p->tok.at, "table", "backend");
-	if (*path != '/' && colon != NULL)
-		path = colon + 1;
-	if (!check_path(path))
-		return parse_fail(
-		    p, "expected '{' or an absolute path, found '%.64s'", p->tok.text);
-	t->kind = CONF_TABLE_FILE;
+	if (*path != '/')
+		path += strlen(b->word) + 1;
+	if (!b->check(path))
+		return parse_fail(p, "'%.64s' is not %s", path, b->what);
+	t->kind = b->kind;
 	if ((t->path = strdup(path)) == NULL)
 		return parse_fail(p, "out of memory");
 	parse_advance(p);
@@ -155,83 +159,6 @@ parse_table_statement(struct parser *p)
 	if (parse_is_name(p))
 		return parse_table_path(p, t);
 	return parse_expected(p, "'{' or an absolute path");
-}
-
-static bool
-is_pki_name(const char *s)
-{
-	return strcmp(s, "*") == 0 || check_hostname(s);
-}
-
-/* The pki of the name in hand, made when it is the first time. */
-static struct conf_pki *
-parse_pki_name(struct parser *p)
-{
-	struct conf *c = p->conf;
-	struct place at = p->tok.at;
-	struct conf_pki *pki;
-	char *name = NULL;
-	size_t i;
-
-	if (parse_checked(p, "a host name or '*'", is_pki_name, &name) == -1)
-		return NULL;
-	str_lower(name);
-	for (i = 0; i < c->npkis; i++) {
-		if (strcmp(c->pkis[i].name, name) == 0) {
-			free(name);
-			return &c->pkis[i];
-		}
-	}
-	pki = parse_new(p, &c->pkis, c->npkis, sizeof(*pki), PARSE_PKIS_MAX);
-	if (pki == NULL) {
-		free(name);
-		return NULL;
-	}
-	p->pki_at[c->npkis++] = at;
-	pki->name = name;
-	return pki;
-}
-
-static int
-parse_pki_dhe(struct parser *p, const struct place *at)
-{
-	static const char *const words[] = {"none", "auto", "legacy", NULL};
-
-	if (!parse_take_word(p, "none")) {
-		if (!parse_is_word(p, "auto") && !parse_is_word(p, "legacy"))
-			return parse_unknown(p, "key exchange", words);
-		if (parse_supported(p, at, "pki", "dhe") == -1)
-			return -1;
-		parse_advance(p);
-	}
-	return 0;
-}
-
-static int
-parse_pki(struct parser *p)
-{
-	static const char *const words[] = {"cert", "key", "dhe", NULL};
-	struct conf_pki *pki = parse_pki_name(p);
-	struct place at;
-
-	if (pki == NULL)
-		return -1;
-	do {
-		at = p->tok.at;
-		if (parse_take_word(p, "cert")) {
-			if (parse_checked(p, "an absolute path", check_path, &pki->cert) == -1)
-				return -1;
-		} else if (parse_take_word(p, "key")) {
-			if (parse_checked(p, "an absolute path", check_path, &pki->key) == -1)
-				return -1;
-		} else if (parse_take_word(p, "dhe")) {
-			if (parse_pki_dhe(p, &at) == -1)
-				return -1;
-		} else {
-			return parse_unknown(p, "pki parameter", words);
-		}
-	} while (!parse_is_end(p));
-	return 0;
 }
 
 static int

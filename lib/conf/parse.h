@@ -24,6 +24,7 @@
 #define PARSE_TABLES_MAX    4096
 #define PARSE_ENTRIES_MAX   65536 /* of one inline table */
 #define PARSE_PKIS_MAX	    256
+#define PARSE_CAS_MAX	    64
 #define PARSE_LISTENERS_MAX 256
 #define PARSE_ACTIONS_MAX   1024
 #define PARSE_RULES_MAX	    4096
@@ -34,11 +35,17 @@
 #define PARSE_CHECKS_MAX    16 /* conditions of one filter */
 
 enum reference_kind {
+	/* a table */
 	REFERENCE_LIST,
 	REFERENCE_MAPPING,
 	REFERENCE_ANY,
+	REFERENCE_PASSWORDS,
+	REFERENCE_TOKENS,
+	REFERENCE_CREDENTIALS,
+	/* something else */
 	REFERENCE_ACTION,
 	REFERENCE_PKI,
+	REFERENCE_CA,
 	REFERENCE_FILTER
 };
 
@@ -46,6 +53,12 @@ struct reference { /* a name that was used, to be found when all is read */
 	enum reference_kind kind;
 	char *name;
 	struct place at;
+};
+
+struct pki_note {
+	struct place at;    /* where it was first named */
+	bool faulty;	    /* a statement about it was given up */
+	bool key_elsewhere; /* a role's part: another role has the key */
 };
 
 struct parser {
@@ -60,7 +73,9 @@ struct parser {
 	struct reference *refs;
 	size_t nrefs;
 	struct place setting_at[SETTING__MAX]; /* where it was given, if it was */
-	struct place pki_at[PARSE_PKIS_MAX];   /* where it was first named */
+	struct pki_note pki_notes[PARSE_PKIS_MAX];
+	bool pki_seen; /* there was such a statement, in order or not */
+	struct place listener_at[PARSE_LISTENERS_MAX]; /* no source: its statement was given up */
 	struct token tok;
 	struct lexer lex;
 };
@@ -87,7 +102,7 @@ int parse_string(struct parser *p, const char *what, size_t max, char **out) WAR
 /* As that, and it must pass the check. */
 int parse_checked(
     struct parser *p, const char *what, bool (*check)(const char *), char **out) WARN_UNUSED;
-/* <name> or { ... }; for a list also one string.  *out: the table's name. */
+/* <name> or { ... }; for a list or any also one string.  *out: the table's name. */
 int parse_table(struct parser *p, enum reference_kind kind, char **out) WARN_UNUSED;
 /* Whether the token in hand can begin what parse_table() takes as a list. */
 bool parse_is_table(const struct parser *p);
@@ -111,6 +126,8 @@ int parse_listen(struct parser *p) WARN_UNUSED;
 int parse_action(struct parser *p) WARN_UNUSED;
 int parse_match(struct parser *p) WARN_UNUSED;
 int parse_filter(struct parser *p) WARN_UNUSED;
+int parse_pki(struct parser *p) WARN_UNUSED;
+int parse_ca(struct parser *p) WARN_UNUSED;
 int parse_setting(struct parser *p, const char *group) WARN_UNUSED;
 /* The value of the listener option: a name, or { ... } into a chain; *out: its name. */
 int parse_filter_use(struct parser *p, char **out) WARN_UNUSED;

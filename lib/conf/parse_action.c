@@ -24,10 +24,13 @@
 #define L	   CONF_FOR_LOOKUP
 #define D	   CONF_FOR_DELIVERY
 
-#define ROW(word, type, member, kinds, roles, after)                                 \
+#define ROW(word, type, member, kinds, roles, ...)                                   \
 	{                                                                            \
 		word, OPTION_##type, offsetof(struct conf_action, member), 0, kinds, \
-		    (roles) | CONF_FOR_PARENT, after                                 \
+		    (roles) | CONF_FOR_PARENT,                                       \
+		{                                                                    \
+			__VA_ARGS__                                                  \
+		}                                                                    \
 	}
 /* clang-format off */
 static const struct option action_rows[] = {
@@ -44,9 +47,9 @@ static const struct option action_rows[] = {
     ROW("src", LIST, src, RELAY, D, NULL),
     ROW("domain", MAPPING, domain_table, RELAY, D, NULL),
     ROW("mail-from", STRING, mail_from, RELAY, D, NULL),
-    ROW("auth", MAPPING, auth, RELAY, D, NULL),
+    ROW("auth", CREDENTIALS, auth, RELAY, D, NULL),
     ROW("pki", PKI, pki, RELAY, D, NULL),
-    ROW("ca", NAME, ca, RELAY, D, NULL),
+    ROW("ca", CA, ca, RELAY, D, NULL),
     ROW("tls", FLAG, tls_required, RELAY, D, NULL),
     ROW("no-verify", FLAG, tls_no_verify, RELAY, D, "tls"),
     ROW("srs", FLAG, srs, RELAY, D, NULL),

@@ -4,23 +4,48 @@
  * defined, keys without certificates, settings that contradict each other.
  *
  * Invariant: after this, and without a fault, every name in the configuration
- * can be looked up.
+ * can be looked up, every listener with TLS has a certificate, and a table of
+ * passwords or tokens is used for nothing but these.
  */
 #include "lib/conf/parse.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/conf/backend.h"
+
 enum { NAMES_MAX = PARSE_TABLES_MAX };
 
-static const char *const kind_names[] = {
-    [REFERENCE_LIST] = "undefined table",
-    [REFERENCE_MAPPING] = "undefined table",
-    [REFERENCE_ANY] = "undefined table",
-    [REFERENCE_ACTION] = "undefined action",
-    [REFERENCE_PKI] = "undefined pki",
-    [REFERENCE_FILTER] = "undefined filter",
+#define IN_PLACE (1U << CONF_TABLE_LIST | 1U << CONF_TABLE_MAP)
+#define PLAIN	 (IN_PLACE | 1U << CONF_TABLE_FILE | 1U << CONF_TABLE_ELSEWHERE)
+#define SQLITE	 (1U << CONF_TABLE_SQLITE)
+#define DOVECOT	 (1U << CONF_TABLE_DOVECOT)
+#define HELPER	 (1U << CONF_TABLE_HELPER)
+
+/* What a name may stand for, by how it is used. */
+static const struct {
+	const char *undefined;
+	unsigned int tables; /* bit per kind of table */
+	enum { PAIRS_NO, PAIRS_YES, PAIRS_MAYBE } pairs;
+	bool secret;
+} uses[] = {
+    [REFERENCE_LIST] = {"undefined table", PLAIN, PAIRS_NO, false},
+    [REFERENCE_MAPPING] = {"undefined table", PLAIN, PAIRS_YES, false},
+    [REFERENCE_ANY] = {"undefined table", PLAIN, PAIRS_MAYBE, false},
+    [REFERENCE_PASSWORDS] = {"undefined table", PLAIN | SQLITE | DOVECOT, PAIRS_YES, true},
+    [REFERENCE_TOKENS] = {"undefined table", PLAIN | DOVECOT | HELPER, PAIRS_YES, true},
+    [REFERENCE_CREDENTIALS] = {"undefined table", PLAIN, PAIRS_YES, true},
+    [REFERENCE_ACTION] = {.undefined = "undefined action"},
+    [REFERENCE_PKI] = {.undefined = "undefined pki"},
+    [REFERENCE_CA] = {.undefined = "undefined ca"},
+    [REFERENCE_FILTER] = {.undefined = "undefined filter"},
 };
+
+static bool
+is_table(const struct reference *r)
+{
+	return r->kind < REFERENCE_ACTION;
+}
 
 void
 parse_undefined(struct parser *p, const struct reference *r, const char *what)
@@ -39,11 +64,13 @@ parse_undefined(struct parser *p, const struct reference *r, const char *what)
 	}
 	for (i = 0; r->kind == REFERENCE_PKI && i < c->npkis; i++)
 		words[n++] = c->pkis[i].name;
+	for (i = 0; r->kind == REFERENCE_CA && i < c->ncas; i++)
+		words[n++] = c->cas[i].name;
 	for (i = 0; r->kind == REFERENCE_FILTER && i < c->nfilters; i++) {
 		if (c->filters[i].name != NULL)
 			words[n++] = c->filters[i].name;
 	}
-	for (i = 0; r->kind <= REFERENCE_ANY && i < c->ntables; i++)
+	for (i = 0; is_table(r) && i < c->ntables; i++)
 		words[n++] = c->tables[i].name;
 	error_add_near(p->errors, &r->at, what, r->name, words);
 	free(words);
@@ -53,14 +80,22 @@ static void
 check_table(struct parser *p, const struct reference *r)
 {
 	const struct conf_table *t = conf_table_find(p->conf, r->name);
+	const struct backend *b = t == NULL ? NULL : backend_of_kind(t->kind);
 
 	if (t == NULL)
-		parse_undefined(p, r, kind_names[r->kind]);
+		parse_undefined(p, r, uses[r->kind].undefined);
+	else if ((uses[r->kind].tables & 1U << t->kind) == 0)
+		error_add(p->errors, &r->at, "a %s table is for %s of a listener, not for this",
+		    b->word, b->use);
+	else if (!uses[r->kind].secret && conf_table_is_secret(p->conf, r->name))
+		error_add(p->errors, &r->at,
+		    "'%.64s' has passwords or tokens, and can't be used for anything else",
+		    r->name);
 	else if (t->npairs == 0)
-		return; /* a file, or a table that had a fault */
-	else if (r->kind == REFERENCE_LIST && t->kind == CONF_TABLE_MAP)
+		return; /* not written in place, or a table that had a fault */
+	else if (uses[r->kind].pairs == PAIRS_NO && t->kind == CONF_TABLE_MAP)
 		error_add(p->errors, &r->at, "a list of values is needed here, not of pairs");
-	else if (r->kind == REFERENCE_MAPPING && t->kind == CONF_TABLE_LIST)
+	else if (uses[r->kind].pairs == PAIRS_YES && t->kind == CONF_TABLE_LIST)
 		error_add(p->errors, &r->at, "pairs of key and value are needed here");
 }
 
@@ -71,6 +106,8 @@ is_defined(const struct conf *c, const struct reference *r)
 		return conf_action_find(c, r->name) != NULL;
 	if (r->kind == REFERENCE_PKI)
 		return conf_pki_find(c, r->name) != NULL;
+	if (r->kind == REFERENCE_CA)
+		return conf_ca_find(c, r->name) != NULL;
 	return conf_filter_find(c, r->name) != NULL;
 }
 
@@ -82,10 +119,10 @@ check_references(struct parser *p)
 	for (i = 0; i < p->nrefs; i++) {
 		const struct reference *r = &p->refs[i];
 
-		if (r->kind <= REFERENCE_ANY)
+		if (is_table(r))
 			check_table(p, r);
 		else if (!is_defined(p->conf, r))
-			parse_undefined(p, r, kind_names[r->kind]);
+			parse_undefined(p, r, uses[r->kind].undefined);
 	}
 }
 
@@ -96,13 +133,45 @@ check_pkis(struct parser *p)
 
 	for (i = 0; i < p->conf->npkis; i++) {
 		const struct conf_pki *pki = &p->conf->pkis[i];
+		const struct pki_note *note = &p->pki_notes[i];
 
-		/* Neither: its statement had a fault, and this would only be the echo. */
-		if (p->failed && pki->cert == NULL && pki->key == NULL)
-			continue;
-		if (pki->cert == NULL || pki->key == NULL)
-			error_add(p->errors, &p->pki_at[i], "pki '%.64s' has no %s", pki->name,
+		if (note->faulty)
+			continue; /* this would only be the echo */
+		if (pki->cert == NULL || (pki->key == NULL && !note->key_elsewhere))
+			error_add(p->errors, &note->at, "pki '%.64s' has no %s", pki->name,
 			    pki->cert == NULL ? "cert" : "key");
+	}
+}
+
+/* A listener that names no certificate has all of them. */
+static void
+listener_take_all(struct parser *p, struct conf_listener *l, const struct place *at)
+{
+	const struct conf *c = p->conf;
+
+	if (c->npkis == 0 && !p->pki_seen)
+		error_add(p->errors, at, "TLS needs a certificate, and there is no 'pki'");
+	if (c->npkis == 0 || (l->pkis = calloc(c->npkis, sizeof(*l->pkis))) == NULL)
+		goto failed;
+	for (; l->npkis < c->npkis; l->npkis++) {
+		if ((l->pkis[l->npkis] = strdup(c->pkis[l->npkis].name)) == NULL)
+			goto failed;
+	}
+	return;
+failed:
+	p->failed = true;
+}
+
+static void
+complete_listeners(struct parser *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->conf->nlisteners; i++) {
+		struct conf_listener *l = &p->conf->listeners[i];
+
+		if (l->tls != CONF_TLS_NONE && l->npkis == 0 && p->listener_at[i].source != NULL)
+			listener_take_all(p, l, &p->listener_at[i]);
 	}
 }
 
@@ -129,5 +198,6 @@ parse_finish(struct parser *p)
 {
 	check_references(p);
 	check_pkis(p);
+	complete_listeners(p);
 	check_settings(p);
 }

@@ -2,8 +2,8 @@
 /*
  * "listen on": a listener and its options.
  *
- * Invariant: a listener that takes passwords has TLS, so that none is ever
- * asked for in the clear.  What comes in by port 25 is relayed as it came, and
+ * Invariant: a listener that takes passwords has TLS, or can be reached from
+ * this host alone, so that none ever travels in the clear.  What comes in by port 25 is relayed as it came, and
  * is SMTP.
  */
 #include "lib/conf/option.h"
@@ -14,50 +14,61 @@
 
 #include "lib/conf/check.h"
 
-#define PORT_SMTP      25
-#define PORT_SMTPS     465
+#define PORT_SMTP  25
+#define PORT_SMTPS 465
 
-#define ON_ADDRESS     1U
-#define ON_SOCKET      2U
-#define ON_PATH	       4U
-#define ON_ALL	       (ON_ADDRESS | ON_SOCKET | ON_PATH)
+#define ON_ADDRESS 1U
+#define ON_SOCKET  2U
+#define ON_PATH	   4U
+#define ON_ALL	   (ON_ADDRESS | ON_SOCKET | ON_PATH)
 
-#define LISTENER_ROLES (CONF_FOR_PARENT | CONF_FOR_SESSION)
+#define S	   CONF_FOR_SESSION
+#define V	   CONF_FOR_VAULT
 
-#define ROW(word, type, member, value, kinds, after)                                       \
+#define ROW(word, type, member, value, kinds, roles, ...)                                  \
 	{                                                                                  \
 		word, OPTION_##type, offsetof(struct conf_listener, member), value, kinds, \
-		    LISTENER_ROLES, after                                                  \
+		    (roles) | CONF_FOR_PARENT,                                             \
+		{                                                                          \
+			__VA_ARGS__                                                        \
+		}                                                                          \
 	}
+#define OFFSET(member) offsetof(struct conf_listener, member)
 /* clang-format off */
 static const struct option listener_rows[] = {
-    ROW("inet4", CHOICE, family, AF_INET, ON_ADDRESS, NULL),
-    ROW("inet6", CHOICE, family, AF_INET6, ON_ADDRESS, NULL),
-    ROW("port", PORT, port, 0, ON_ADDRESS, NULL),
-    ROW("tls", CHOICE, tls, CONF_TLS_STARTTLS, ON_ADDRESS, NULL),
-    ROW("tls-require", CHOICE, tls, CONF_TLS_REQUIRE, ON_ADDRESS, NULL),
-    ROW("smtps", CHOICE, tls, CONF_TLS_SMTPS, ON_ADDRESS, NULL),
-    ROW("pki", PKI, pki, 0, ON_ADDRESS, NULL),
-    ROW("ca", NAME, ca, 0, ON_ADDRESS, NULL),
-    ROW("auth", FLAG_MAPPING, auth, offsetof(struct conf_listener, auth_table), ON_ADDRESS, NULL),
-    ROW("auth-optional", FLAG_MAPPING, auth_optional, offsetof(struct conf_listener, auth_table),
-	ON_ADDRESS, NULL),
-    ROW("submission", FLAG, submission, 0, ON_ADDRESS | ON_PATH, NULL),
-    ROW("lmtp", FLAG, lmtp, 0, ON_ADDRESS | ON_PATH, NULL),
-    ROW("tag", NAME, tag, 0, ON_ALL, NULL),
-    ROW("hostname", HOSTNAME, hostname, 0, ON_ADDRESS | ON_PATH, NULL),
-    ROW("senders", MAPPING, senders, 0, ON_ADDRESS, NULL),
-    ROW("masquerade", FLAG, senders_masquerade, 0, ON_ADDRESS, "senders"),
-    ROW("mask-src", FLAG, mask_src, 0, ON_ALL, NULL),
-    ROW("no-dsn", FLAG, no_dsn, 0, ON_ALL, NULL),
-    ROW("received-auth", FLAG, received_auth, 0, ON_ADDRESS, NULL),
-    ROW("proxy-v2", FLAG, proxy_v2, 0, ON_ADDRESS, NULL),
-    ROW("proxy", LIST, proxy, 0, ON_ADDRESS, NULL),
-    ROW("xclient", LIST, xclient, 0, ON_ADDRESS, NULL),
-    ROW("filter", FILTER, filter, 0, ON_ALL, NULL),
-    ROW("group", ACCOUNT, group, 0, ON_PATH, NULL),
+    ROW("inet4", CHOICE, family, AF_INET, ON_ADDRESS, S, NULL),
+    ROW("inet6", CHOICE, family, AF_INET6, ON_ADDRESS, S, NULL),
+    ROW("port", PORT, port, 0, ON_ADDRESS, S | V, NULL),
+    ROW("tls", CHOICE, tls, CONF_TLS_STARTTLS, ON_ADDRESS, S | V, NULL),
+    ROW("tls-require", CHOICE, tls, CONF_TLS_REQUIRE, ON_ADDRESS, S | V, NULL),
+    ROW("smtps", CHOICE, tls, CONF_TLS_SMTPS, ON_ADDRESS, S | V, NULL),
+    ROW("verify", FLAG, verify, 0, ON_ADDRESS, S, "tls-require", "smtps"),
+    ROW("pki", PKIS, pkis, OFFSET(npkis), ON_ADDRESS, S | V, NULL),
+    ROW("ca", CA, ca, 0, ON_ADDRESS, S, NULL),
+    ROW("ciphers", CIPHERS, ciphers, 0, ON_ADDRESS, S, NULL),
+    ROW("protocols", PROTOCOLS, protocols, 0, ON_ADDRESS, S, NULL),
+    ROW("curves", CURVES, curves, 0, ON_ADDRESS, S, NULL),
+    ROW("auth", PASSWORDS, auth, OFFSET(auth_table), ON_ADDRESS, S | V, NULL),
+    ROW("auth-optional", PASSWORDS, auth_optional, OFFSET(auth_table), ON_ADDRESS, S | V, NULL),
+    ROW("tokens", TOKENS, tokens, 0, ON_ADDRESS, S | V, NULL),
+    ROW("insecure-auth", FLAG, insecure_auth, 0, ON_ADDRESS, S | V, NULL),
+    ROW("submission", FLAG, submission, 0, ON_ADDRESS | ON_PATH, S | V, NULL),
+    ROW("lmtp", FLAG, lmtp, 0, ON_ADDRESS | ON_PATH, S | V, NULL),
+    ROW("tag", NAME, tag, 0, ON_ALL, S, NULL),
+    ROW("hostname", HOSTNAME, hostname, 0, ON_ADDRESS | ON_PATH, S, NULL),
+    ROW("senders", MAPPING, senders, 0, ON_ADDRESS, S, NULL),
+    ROW("masquerade", FLAG, senders_masquerade, 0, ON_ADDRESS, S, "senders"),
+    ROW("mask-src", FLAG, mask_src, 0, ON_ALL, S, NULL),
+    ROW("no-dsn", FLAG, no_dsn, 0, ON_ALL, S, NULL),
+    ROW("received-auth", FLAG, received_auth, 0, ON_ADDRESS, S, NULL),
+    ROW("proxy-v2", FLAG, proxy_v2, 0, ON_ADDRESS, S, NULL),
+    ROW("proxy", LIST, proxy, 0, ON_ADDRESS, S, NULL),
+    ROW("xclient", LIST, xclient, 0, ON_ADDRESS, S, NULL),
+    ROW("filter", FILTER, filter, 0, ON_ALL, S, NULL),
+    ROW("group", ACCOUNT, group, 0, ON_PATH, S, NULL),
 };
 /* clang-format on */
+#undef OFFSET
 #undef ROW
 
 const struct option_table listener_options = {"listen", listener_rows, NITEMS(listener_rows)};
@@ -70,43 +81,45 @@ listener_option_kind(const struct conf_listener *l)
 	return l->socket ? ON_SOCKET : ON_ADDRESS;
 }
 
-static int
-listener_refused(struct parser *p, const struct place *at, const char *why)
-{
-	error_add(p->errors, at, "%s", why);
-	return -1;
-}
-
-static int
-listener_check_protocol(struct parser *p, const struct conf_listener *l, const struct place *at)
-{
-	if (l->lmtp && l->submission)
-		return listener_refused(p, at, "'lmtp' and 'submission' exclude each other");
-	if (l->lmtp && l->port == PORT_SMTP)
-		return listener_refused(p, at, "'lmtp' is not for port 25: RFC 2033 section 5");
-	if (l->submission && l->port == PORT_SMTP)
-		return listener_refused(
-		    p, at, "'submission' is not for port 25: RFC 6409 section 3.1");
-	return 0;
-}
+#define NEEDS_TLS " needs 'tls', 'tls-require' or 'smtps'"
 
 /* Options that need or exclude each other. */
 static int
 listener_check(struct parser *p, const struct conf_listener *l, const struct place *at)
 {
-	bool auth = l->auth || l->auth_optional;
+	bool auth = l->auth || l->auth_optional, tls = l->tls != CONF_TLS_NONE;
+	const struct {
+		bool broken;
+		const char *why;
+	} laws[] = {
+	    {l->auth && l->auth_optional, "'auth' and 'auth-optional' exclude each other"},
+	    {auth && !tls && !l->insecure_auth, "'auth'" NEEDS_TLS},
+	    {l->npkis > 0 && !tls, "'pki'" NEEDS_TLS},
+	    {l->ca != NULL && !tls, "'ca'" NEEDS_TLS},
+	    {l->verify && l->ca == NULL, "'verify' needs 'ca'"},
+	    {l->ciphers != NULL && !tls, "'ciphers'" NEEDS_TLS},
+	    {l->protocols != NULL && !tls, "'protocols'" NEEDS_TLS},
+	    {l->curves != NULL && !tls, "'curves'" NEEDS_TLS},
+	    {l->tokens != NULL && !auth, "'tokens' needs 'auth' or 'auth-optional'"},
+	    {l->senders != NULL && !auth, "'senders' needs 'auth' or 'auth-optional'"},
+	    {l->insecure_auth && !auth, "'insecure-auth' needs 'auth' or 'auth-optional'"},
+	    {l->insecure_auth && !check_loopback(l->host),
+		"'insecure-auth' is for loopback addresses, 'localhost' and 'lo' alone"},
+	    {l->proxy_v2 && l->proxy != NULL, "'proxy' and 'proxy-v2' exclude each other"},
+	    {l->lmtp && l->submission, "'lmtp' and 'submission' exclude each other"},
+	    {l->lmtp && l->port == PORT_SMTP, "'lmtp' is not for port 25: RFC 2033 section 5"},
+	    {l->submission && l->port == PORT_SMTP,
+		"'submission' is not for port 25: RFC 6409 section 3.1"},
+	};
+	size_t i;
 
-	if (l->auth && l->auth_optional)
-		return listener_refused(p, at, "'auth' and 'auth-optional' exclude each other");
-	if (auth && l->tls == CONF_TLS_NONE)
-		return listener_refused(p, at, "'auth' needs 'tls', 'tls-require' or 'smtps'");
-	if (l->pki != NULL && l->tls == CONF_TLS_NONE)
-		return listener_refused(p, at, "'pki' needs 'tls', 'tls-require' or 'smtps'");
-	if (l->senders != NULL && !auth)
-		return listener_refused(p, at, "'senders' needs 'auth' or 'auth-optional'");
-	if (l->proxy_v2 && l->proxy != NULL)
-		return listener_refused(p, at, "'proxy' and 'proxy-v2' exclude each other");
-	return listener_check_protocol(p, l, at);
+	for (i = 0; i < NITEMS(laws); i++) {
+		if (laws[i].broken) {
+			error_add(p->errors, at, "%s", laws[i].why);
+			return -1;
+		}
+	}
+	return 0;
 }
 
 static bool
@@ -177,5 +190,8 @@ parse_listen(struct parser *p)
 	if (option_parse(p, &listener_options, &run) == -1)
 		return -1;
 	listener_complete(l, &run);
-	return listener_check(p, l, &at);
+	if (listener_check(p, l, &at) == -1)
+		return -1;
+	p->listener_at[l - c->listeners] = at;
+	return 0;
 }

@@ -182,13 +182,13 @@ parse_inline_table(struct parser *p, enum reference_kind kind, char **out)
 int
 parse_table(struct parser *p, enum reference_kind kind, char **out)
 {
+	bool one = kind == REFERENCE_LIST || kind == REFERENCE_ANY;
 	struct place at;
 
 	if (!parse_is_punct(p, '<')) {
-		if (parse_is_punct(p, '{') || (kind != REFERENCE_MAPPING && parse_is_name(p)))
+		if (parse_is_punct(p, '{') || (one && parse_is_name(p)))
 			return parse_inline_table(p, kind, out);
-		return parse_expected(
-		    p, kind == REFERENCE_MAPPING ? "a mapping as <table>" : "a value or <table>");
+		return parse_expected(p, one ? "a value or <table>" : "a mapping as <table>");
 	}
 	parse_advance(p);
 	at = p->tok.at;

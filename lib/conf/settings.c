@@ -16,6 +16,7 @@
 #include "lib/base/str.h"
 #include "lib/conf/check.h"
 #include "lib/conf/size.h"
+#include "lib/conf/tls_words.h"
 
 #define SETTING_ROW(group, name, member, type, fallback, min, max, roles)                        \
 	[SETTING_##member] = {group, name, offsetof(struct conf_values, member), SETTING_##type, \
@@ -29,6 +30,9 @@ static bool (*const string_checks[])(const char *) = {
     [SETTING_ACCOUNT] = check_account,
     [SETTING_SERVERS] = check_servers,
     [SETTING_TABLE] = check_name,
+    [SETTING_CIPHERS] = check_ciphers,
+    [SETTING_PROTOCOLS] = check_protocols,
+    [SETTING_CURVES] = check_curves,
 };
 
 static const char *const string_kinds[] = {
@@ -37,6 +41,9 @@ static const char *const string_kinds[] = {
     [SETTING_ACCOUNT] = "an account name",
     [SETTING_SERVERS] = "addresses such as 192.0.2.1 or 192.0.2.1@5353",
     [SETTING_TABLE] = "a table",
+    [SETTING_CIPHERS] = CIPHERS_TEXT,
+    [SETTING_PROTOCOLS] = PROTOCOLS_TEXT,
+    [SETTING_CURVES] = CURVES_TEXT,
 };
 
 /* In the order of their numbers. */
@@ -114,6 +121,8 @@ setting_set(struct conf_values *v, const struct setting *s, const char *text)
 		errno = EINVAL;
 		return -1;
 	}
+	if (s->type == SETTING_PROTOCOLS)
+		text = protocols_canonical(text);
 	if ((copy = strdup(text)) == NULL)
 		return -1;
 	member = member_of(v, s);

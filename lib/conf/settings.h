@@ -50,8 +50,9 @@
 	X("smtp", "max-refused-rate", smtp_refused_rate, COUNT, "200", 0, SETTING_RATE, \
 	    CONF_FOR_LOOKUP) \
 	X("smtp", "rate-period", smtp_rate_period_s, DURATION, "1m", 1, SETTING_DAY, CONF_FOR_LOOKUP) \
-	X("smtp", "client-prefix4", smtp_prefix4, COUNT, "32", 8, 32, CONF_FOR_LOOKUP) \
-	X("smtp", "client-prefix6", smtp_prefix6, COUNT, "64", 16, 128, CONF_FOR_LOOKUP) \
+	X("smtp", "client-prefix4", smtp_prefix4, COUNT, "32", 8, 32, CONF_FOR_LOOKUP | CONF_FOR_VAULT) \
+	X("smtp", "client-prefix6", smtp_prefix6, COUNT, "64", 16, 128, \
+	    CONF_FOR_LOOKUP | CONF_FOR_VAULT) \
 	X("smtp", "exempt-clients", smtp_exempt, TABLE, NULL, 0, 0, CONF_FOR_LOOKUP) \
 	X("smtp", "max-errors", smtp_max_errors, COUNT, "20", 1, 1000, CONF_FOR_SESSION) \
 	X("smtp", "error-delay", smtp_error_delay_s, DURATION, "1s", 0, 60, CONF_FOR_SESSION) \
@@ -64,6 +65,16 @@
 	    CONF_FOR_SESSION) \
 	X("smtp", "max-received", smtp_max_received, COUNT, "100", 1, 1000, CONF_FOR_SESSION) \
 	X("smtp", "timeout", smtp_timeout_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_SESSION) \
+	X("smtp", "ciphers", smtp_ciphers, CIPHERS, NULL, 0, 0, CONF_FOR_SESSION) \
+	X("smtp", "protocols", smtp_protocols, PROTOCOLS, NULL, 0, 0, CONF_FOR_SESSION) \
+	X("smtp", "curves", smtp_curves, CURVES, NULL, 0, 0, CONF_FOR_SESSION) \
+	X("smtp", "ticket-lifetime", smtp_ticket_lifetime_s, DURATION, "2h", 0, SETTING_DAY, \
+	    CONF_FOR_SESSION | CONF_FOR_VAULT) \
+	X("auth", "failure-delay", auth_failure_delay_s, DURATION, "5s", 0, 60, CONF_FOR_SESSION) \
+	X("auth", "max-failures", auth_max_failures, COUNT, "3", 1, 100, CONF_FOR_SESSION) \
+	X("auth", "free-failures", auth_free_failures, COUNT, "10", 1, 1000000, CONF_FOR_VAULT) \
+	X("auth", "max-block", auth_max_block_s, DURATION, "15m", 1, SETTING_DAY, CONF_FOR_VAULT) \
+	X("auth", "processes", auth_processes, COUNT, "0", 0, 16, CONF_FOR_VAULT) \
 	X("smtp", "processes", session_processes, COUNT, "0", 0, 64, CONF_FOR_SESSION) \
 	X("mta", "max-connections", delivery_max_connections, COUNT, "100", 1, 10000, \
 	    CONF_FOR_DELIVERY) \
@@ -88,8 +99,11 @@ enum setting_type {
 	SETTING_PATH,
 	SETTING_HOSTNAME,
 	SETTING_ACCOUNT,
-	SETTING_SERVERS, /* addresses, each with an optional @port */
-	SETTING_TABLE	 /* a list's name */
+	SETTING_SERVERS,   /* addresses, each with an optional @port */
+	SETTING_TABLE,	   /* a list's name */
+	SETTING_CIPHERS,   /* for TLS 1.2, in the words of OpenSSL's ciphers(1) */
+	SETTING_PROTOCOLS, /* "TLSv1.2,TLSv1.3"; nothing older is offered */
+	SETTING_CURVES	   /* "X25519:P-256:P-384" */
 };
 
 #define SETTING_ID(group, name, member, type, fallback, min, max, roles) SETTING_##member,

@@ -21,7 +21,6 @@ static const struct {
 	const char *what, *why;
 } unsupported[] = {
     {"admd", NEEDS_PROGRAMS},
-    {"ca", "only the authorities of 'trust ca' are known"},
     {"mda", "there are no mail delivery commands"},
     {"proc", NEEDS_PROGRAMS},
     {"scheduler", "the schedule needs no limits"},
@@ -36,18 +35,12 @@ static const struct {
     {"pki dhe", "key exchange is by elliptic curves"},
     {"queue compression", "messages are stored as they came"},
     {"queue encryption", "messages are stored as they came"},
-    {"smtp ciphers", "the library's secure defaults are used"},
     {"smtp sub-addr-delim", "the delimiter is '+'"},
-    {"table backend", "tables are inline or plain files"},
+    {"table backend", "there are file, sqlite, dovecot and helper"},
 
-    {"listen ca", "client certificates are not asked for"},
-    {"listen ciphers", "the library's secure defaults are used"},
     {"listen hostnames", "see 'hostname'"},
-    {"listen pki list", "a listener has one certificate"},
-    {"listen protocols", "TLS is 1.2 or later"},
-    {"listen senders", "senders are not tied to accounts"},
+    {"listen masquerade", "what is submitted keeps its senders"},
     {"listen socket", "local programs submit to a loopback address"},
-    {"listen verify", "client certificates are not asked for"},
 
     {"action auth", "there is nowhere safe to keep a password"},
     {"action backup", NEEDS_ROUTES},

@@ -35,6 +35,8 @@
 	X(LOOKUP, "lookup", "smtpd-lookup")                                                        \
 	X(DELIVERY, "delivery", "smtpd-delivery")                                                  \
 	X(CONTROL, "control", "smtpd-control")                                                     \
+	X(VAULT, "vault", "smtpd-vault")                                                           \
+	X(HASHER, "hasher", "smtpd-hasher")                                                        \
 	X(AGENT, "agent", "smtpd-agent")                                                           \
 	X(ADMIN, "admin", "smtpctl")
 
@@ -51,6 +53,11 @@ enum role { ROLES(ROLE_ENUM) ROLE__MAX };
 #define IPC_PATH_MAX 1024     /* octets of a path */
 #define IPC_TEXT_MAX 1024     /* octets of an answer's text */
 #define IPC_STATUS_MAX 12     /* octets of an enhanced status code */
+#define IPC_SASL_MAX 9216     /* octets of a SASL message: a line of RFC 4954 4, decoded */
+#define IPC_PASSWORD_MAX 1024 /* octets of a password */
+#define IPC_SECRET_MAX 1024   /* octets of what a table keeps for a login */
+#define IPC_SIGN_MAX 1024     /* octets of a text to be signed, or of a signature */
+#define IPC_TICKET_KEY_SIZE 48 /* octets of a key for session tickets */
 #define IPC_ID_MAX 0x7fffffffffULL
 #define IPC_ANY64 UINT64_MAX
 #define IPC_ANY32 UINT32_MAX
@@ -86,15 +93,40 @@ enum ipc_rdns { IPC_RDNS_UNASKED, IPC_RDNS_NONE, IPC_RDNS_TROUBLE, IPC_RDNS_NAME
 /* What a descriptor in `file` is. */
 enum ipc_file { IPC_FILE_TABLE, IPC_FILE_CA, IPC_FILE_ANCHOR, IPC_FILE_RESOLV, IPC_FILE__MAX };
 
+/* What a `file_data` is a piece of; its name is that of the pki, ca or table. */
+enum ipc_data { IPC_DATA_CERT, IPC_DATA_KEY, IPC_DATA_OCSP, IPC_DATA_CA, IPC_DATA_TABLE, IPC_DATA__MAX };
+
+/* What is signed, and how: the signature schemes of TLS that the vault knows (RFC 8446 4.2.3). */
+enum ipc_scheme {
+	IPC_SIGN_ECDSA,
+	IPC_SIGN_RSA_PKCS1, /* TLS 1.2 alone */
+	IPC_SIGN_RSA_PSS,
+	IPC_SIGN__MAX
+};
+enum ipc_digest { IPC_SHA256, IPC_SHA384, IPC_SHA512, IPC_DIGEST__MAX };
+
+/* How an AUTH ended (RFC 4954 6). */
+enum ipc_auth {
+	IPC_AUTH_OK,
+	IPC_AUTH_REFUSED,   /* 535 5.7.8; whatever was wrong with login or password */
+	IPC_AUTH_MALFORMED, /* 501 5.5.2; not a message of this mechanism */
+	IPC_AUTH_BLOCKED,   /* 454 4.7.0; too many failures of this address or login */
+	IPC_AUTH_TROUBLE,   /* 454 4.7.0; a back end is down, or too much is under way */
+	IPC_AUTH_UNKNOWN,   /* 504 5.5.4; no such mechanism here */
+	IPC_AUTH__MAX
+};
+
 enum ipc_change { IPC_SCHEDULE, IPC_REMOVE, IPC_HOLD, IPC_RELEASE, IPC_CHANGE__MAX };
 enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 
 #define R_PARENT_TO_ALL(R)                                                                         \
 	R(PARENT, SESSION)                                                                         \
-	R(PARENT, QUEUE) R(PARENT, LOOKUP) R(PARENT, DELIVERY) R(PARENT, CONTROL) R(PARENT, AGENT)
+	R(PARENT, QUEUE) R(PARENT, LOOKUP) R(PARENT, DELIVERY) R(PARENT, CONTROL) R(PARENT, AGENT) \
+	R(PARENT, VAULT) R(PARENT, HASHER)
 #define R_ALL_TO_PARENT(R)                                                                         \
 	R(SESSION, PARENT)                                                                         \
-	R(QUEUE, PARENT) R(LOOKUP, PARENT) R(DELIVERY, PARENT) R(CONTROL, PARENT) R(AGENT, PARENT)
+	R(QUEUE, PARENT) R(LOOKUP, PARENT) R(DELIVERY, PARENT) R(CONTROL, PARENT) R(AGENT, PARENT) \
+	R(VAULT, PARENT) R(HASHER, PARENT)
 
 /* -- life of a process -- */
 #define MESSAGES_LIFE(M, F, R)                                                                     \
@@ -145,8 +177,11 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 		F(BOOL, proxied, 1) F(BOOL, xclient, 1) F(U8, rdns, IPC_RDNS__MAX - 1)             \
 		    F(STR, name, IPC_NAME_MAX) F(BOOL, junk, 1) F(BOOL, bypass, 1))                \
 	M(client_leave, NOFD, "a visit is over", R(SESSION, LOOKUP), F(U32, visit, IPC_ANY32))     \
-	M(filter_check, NOFD, "what do the filters say at this phase", R(SESSION, LOOKUP),         \
-	    F(U8, phase, 15) F(STR, filter, IPC_WORD_MAX) F(STR, client, IPC_WORD_MAX)             \
+	M(filter_check, NOFD,                                                                      \
+	    "what do the filters say at this phase; with owned: may this login send as this sender", \
+	    R(SESSION, LOOKUP),                                                                    \
+	    F(U8, phase, 15) F(STR, filter, IPC_WORD_MAX) F(BOOL, owned, 1)                        \
+		F(STR, senders, IPC_WORD_MAX) F(STR, client, IPC_WORD_MAX)                         \
 		F(U8, rdns, IPC_RDNS__MAX - 1) F(STR, name, IPC_NAME_MAX)                          \
 		    F(STR, helo, IPC_NAME_MAX) F(STR, auth, IPC_ADDRESS_MAX)                       \
 			F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX))             \
@@ -155,6 +190,55 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U16, code, 599) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_NAME_MAX)            \
 		F(BOOL, disconnect, 1) F(BOOL, junk, 1) F(BOOL, bypass, 1)                         \
 		    F(STR, value, IPC_ADDRESS_MAX) F(STR, filter, IPC_WORD_MAX))
+
+/* -- the vault: signatures and logins -- */
+#define MESSAGES_VAULT(M, F, R)                                                                    \
+	M(file_data, NOFD, "a piece of a file that was read for this role; last: it is whole",     \
+	    R(PARENT, SESSION) R(PARENT, VAULT),                                                   \
+	    F(U8, kind, IPC_DATA__MAX - 1) F(STR, name, IPC_NAME_MAX) F(BOOL, last, 1)             \
+		F(BYTES, data, IPC_CHUNK_MAX))                                                     \
+	M(sign_link, FD, "one end of a channel for signatures alone", R(PARENT, SESSION)           \
+		R(PARENT, VAULT),                                                                  \
+	    F(U32, instance, IPC_INSTANCES_MAX - 1))                                               \
+	M(sign, NOFD, "sign this text of a TLS handshake with the key of a pki", R(SESSION, VAULT), \
+	    F(STR, key, IPC_WORD_MAX) F(U8, scheme, IPC_SIGN__MAX - 1)                             \
+		F(U8, digest, IPC_DIGEST__MAX - 1) F(BYTES, text, IPC_SIGN_MAX))                   \
+	M(signature, NOFD, "OK and the signature; FAIL: that is not signed here", R(VAULT, SESSION), \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(BYTES, data, IPC_SIGN_MAX))                     \
+	M(ticket_key, NOFD, "the key for session tickets from now on", R(VAULT, SESSION),          \
+	    F(U32, revision, IPC_ANY32) F(BYTES, key, IPC_TICKET_KEY_SIZE))                        \
+	M(table_state, NOFD, "whether a table of passwords stores SCRAM keys", R(VAULT, SESSION),  \
+	    F(STR, table, IPC_WORD_MAX) F(BOOL, scram, 1))                                         \
+	M(auth_begin, NOFD, "a client says AUTH", R(SESSION, VAULT),                               \
+	    F(STR, client, IPC_WORD_MAX) F(STR, mechanism, 32) F(BOOL, system, 1)                  \
+		F(STR, passwords, IPC_WORD_MAX) F(STR, tokens, IPC_WORD_MAX)                       \
+		    F(STR, binding, IPC_WORD_MAX) F(STR, fingerprint, 80)                          \
+			F(STR, identities, IPC_TEXT_MAX) F(BOOL, with_initial, 1)                  \
+			    F(BYTES, initial, IPC_SASL_MAX))                                       \
+	M(auth_challenge, NOFD, "the next 334", R(VAULT, SESSION), F(BYTES, data, IPC_SASL_MAX))   \
+	M(auth_response, NOFD, "what the client said to it", R(SESSION, VAULT),                    \
+	    F(BYTES, data, IPC_SASL_MAX))                                                          \
+	M(auth_cancel, NOFD, "the client gave up, or is gone: no answer", R(SESSION, VAULT), )     \
+	M(auth_verdict, NOFD, "how it ended; OK: as whom", R(VAULT, SESSION),                      \
+	    F(U8, result, IPC_AUTH__MAX - 1) F(STR, login, IPC_ADDRESS_MAX))                       \
+	M(hash, NOFD, "does this password go with this hash", R(VAULT, HASHER),                    \
+	    F(STR, stored, IPC_SECRET_MAX) F(BYTES, password, IPC_PASSWORD_MAX))                   \
+	M(hash_verdict, NOFD, "OK, FAIL, or RETRY when it can't be said", R(HASHER, VAULT),        \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1))                                                  \
+	M(find, NOFD, "what a SQLite table keeps for a key; scram: whether any row has SCRAM keys", \
+	    R(VAULT, HASHER),                                                                      \
+	    F(STR, table, IPC_WORD_MAX) F(STR, key, IPC_ADDRESS_MAX) F(BOOL, scram, 1))            \
+	M(found, NOFD, "OK, GONE (no such row) or RETRY", R(HASHER, VAULT),                        \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, value, IPC_SECRET_MAX))                    \
+	M(shadow, NOFD, "the password hash of a system account, please", R(VAULT, PARENT),         \
+	    F(STR, name, IPC_WORD_MAX))                                                            \
+	M(shadow_answer, NOFD, "OK, GONE (no such account, locked, expired) or RETRY",             \
+	    R(PARENT, VAULT),                                                                      \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, stored, IPC_SECRET_MAX))                   \
+	M(helper_get, NOFD, "connect me to the socket of a table", R(VAULT, PARENT),               \
+	    F(STR, table, IPC_WORD_MAX))                                                           \
+	M(helper_link, FD, "a connection to it", R(PARENT, VAULT), )                               \
+	M(helper_refused, NOFD, "it can't be had", R(PARENT, VAULT), F(STR, text, IPC_TEXT_MAX))
 
 /* -- session: may this recipient be accepted, and take this message -- */
 #define MESSAGES_MAIL(M, F, R)                                                                     \
@@ -244,12 +328,16 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 #define R_QUEUE_TO_ADMIN(R) R(QUEUE, CONTROL) R(CONTROL, ADMIN)
 #define R_ADMIN_TO_LOOKUP(R) R(ADMIN, CONTROL) R(CONTROL, LOOKUP)
 #define R_LOOKUP_TO_ADMIN(R) R(LOOKUP, CONTROL) R(CONTROL, ADMIN)
+#define R_ADMIN_TO_VAULT(R) R(ADMIN, CONTROL) R(CONTROL, VAULT)
+#define R_VAULT_TO_ADMIN(R) R(VAULT, CONTROL) R(CONTROL, ADMIN)
 #define R_CONTROL_TO_ALL(R)                                                                        \
 	R(CONTROL, PARENT)                                                                         \
-	R(CONTROL, SESSION) R(CONTROL, QUEUE) R(CONTROL, LOOKUP) R(CONTROL, DELIVERY)
+	R(CONTROL, SESSION) R(CONTROL, QUEUE) R(CONTROL, LOOKUP) R(CONTROL, DELIVERY)              \
+	R(CONTROL, VAULT)
 #define R_ALL_TO_CONTROL(R)                                                                        \
 	R(PARENT, CONTROL)                                                                         \
-	R(SESSION, CONTROL) R(QUEUE, CONTROL) R(LOOKUP, CONTROL) R(DELIVERY, CONTROL)
+	R(SESSION, CONTROL) R(QUEUE, CONTROL) R(LOOKUP, CONTROL) R(DELIVERY, CONTROL)              \
+	R(VAULT, CONTROL)
 
 #define MESSAGES_ADMIN(M, F, R)                                                                    \
 	M(list, NOFD, "a page of the queue, ids above after", R_ADMIN_TO_QUEUE(R),                 \
@@ -280,7 +368,8 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	M(change, NOFD, "schedule, remove, hold, release; id 0: all", R_ADMIN_TO_QUEUE(R),         \
 	    F(U8, what, IPC_CHANGE__MAX - 1) F(U64, id, IPC_ID_MAX))                               \
 	M(done, NOFD, "an admin's request is carried out, or not",                                 \
-	    R(QUEUE, CONTROL) R(LOOKUP, CONTROL) R(PARENT, CONTROL) R(CONTROL, ADMIN),             \
+	    R(QUEUE, CONTROL) R(LOOKUP, CONTROL) R(VAULT, CONTROL) R(PARENT, CONTROL)              \
+		R(CONTROL, ADMIN),                                                                 \
 	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_TEXT_MAX))                       \
 	M(clients, NOFD, "a page of clients that are counted, after a number", R_ADMIN_TO_LOOKUP(R), \
 	    F(U64, after, IPC_ANY64) F(U32, limit, 100))                                           \
@@ -294,6 +383,23 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U32, open, IPC_ANY32) F(BOOL, more, 1))                                              \
 	M(clients_clear, NOFD, "forget what this client did; \"\": all of them", R_ADMIN_TO_LOOKUP(R), \
 	    F(STR, client, IPC_WORD_MAX))                                                          \
+	M(certificates, NOFD, "every certificate, please", R_ADMIN_TO_VAULT(R), )                  \
+	M(certificates_row, NOFD, "one pki: what its certificate says, and what is wrong with it", \
+	    R_VAULT_TO_ADMIN(R),                                                                   \
+	    F(STR, name, IPC_WORD_MAX) F(STR, subject, IPC_NAME_MAX) F(STR, issuer, IPC_NAME_MAX)  \
+		F(STR, names, IPC_TEXT_MAX) F(STR, key_type, IPC_WORD_MAX)                         \
+		    F(STR, fingerprint, 80) F(I64, not_before_s, INT64_MAX)                        \
+			F(I64, not_after_s, INT64_MAX) F(STR, used_by, IPC_TEXT_MAX)               \
+			    F(STR, warnings, IPC_TEXT_MAX) F(U64, signatures, IPC_ANY64))          \
+	M(certificates_end, NOFD, "no more certificates", R_VAULT_TO_ADMIN(R), )                   \
+	M(logins, NOFD, "a page of the addresses and logins that failed, after a number",          \
+	    R_ADMIN_TO_VAULT(R), F(U64, after, IPC_ANY64) F(U32, limit, 100))                      \
+	M(logins_row, NOFD, "one of them; until 0: it may try", R_VAULT_TO_ADMIN(R),               \
+	    F(U64, number, IPC_ANY64) F(BOOL, login, 1) F(STR, what, IPC_ADDRESS_MAX)              \
+		F(U32, failures, IPC_ANY32) F(I64, last_s, INT64_MAX) F(I64, until_s, INT64_MAX))  \
+	M(logins_end, NOFD, "the page is over", R_VAULT_TO_ADMIN(R), F(BOOL, more, 1))             \
+	M(logins_clear, NOFD, "forget the failures of an address or login; \"\": of all",          \
+	    R_ADMIN_TO_VAULT(R), F(STR, what, IPC_ADDRESS_MAX))                                    \
 	M(stats, NOFD, "your counters, please", R(ADMIN, CONTROL) R_CONTROL_TO_ALL(R), )           \
 	M(stats_row, NOFD, "one counter", R(CONTROL, ADMIN) R_ALL_TO_CONTROL(R),                   \
 	    F(STR, name, IPC_WORD_MAX) F(U64, value, IPC_ANY64))                                   \
@@ -325,6 +431,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 #define MESSAGES(M, F, R)                                                                          \
 	MESSAGES_LIFE(M, F, R)                                                                     \
 	MESSAGES_CLIENT(M, F, R)                                                                   \
+	MESSAGES_VAULT(M, F, R)                                                                    \
 	MESSAGES_MAIL(M, F, R)                                                                     \
 	MESSAGES_QUEUE(M, F, R)                                                                    \
 	MESSAGES_AGENT(M, F, R)                                                                    \

@@ -76,8 +76,11 @@ io_want(struct io *io)
 		return;
 	if (io->connecting)
 		io_arm(io, false, true);
-	else if (!io->handshaking)
+	else if (!io->handshaking) {
 		io_arm(io, more, unsent);
+		if (more && io->unread)
+			event_active(io->readable, EV_READ, 0);
+	}
 }
 
 static void
@@ -207,7 +210,7 @@ io_unsent(const struct io *io)
 static void
 io_read_failed(struct io *io, ssize_t n)
 {
-	if (n == 0 && io->callbacks->on_eof != NULL) {
+	if (n == 0 && io->tls == NULL && io->callbacks->on_eof != NULL) {
 		io->eof = true;
 		io->callbacks->on_eof(io->arg, io);
 	} else if (n == 0)
@@ -224,6 +227,7 @@ io_receive(struct io *io)
 	uint8_t space[IO_READ_SIZE];
 	short want;
 	ssize_t n;
+	int rc;
 
 	if (n_want > room)
 		n_want = room;
@@ -236,11 +240,11 @@ io_receive(struct io *io)
 		io_read_failed(io, n);
 		return false;
 	}
-	if (buf_append(&io->in, space, (size_t)n) == -1) {
+	rc = buf_append(&io->in, space, (size_t)n);
+	explicit_bzero(space, (size_t)n); /* it may have been a password */
+	if (rc == -1)
 		io_finish(io, IO_ERROR, ENOMEM);
-		return false;
-	}
-	return true;
+	return rc == 0;
 }
 
 static void
@@ -380,6 +384,7 @@ io_create(struct event_base *base, int fd, const struct io_callbacks *callbacks,
 	io->transport = &plain;
 	buf_init(&io->in, IO_LIMIT);
 	buf_init(&io->out, IO_LIMIT);
+	buf_init(&io->raw, IO_LIMIT);
 	io->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_event, io);
 	io->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_event, io);
 	if (io->readable == NULL || io->writable == NULL) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/bug.h"
@@ -33,9 +34,10 @@ struct io_callbacks {
 	void (*on_input)(void *arg, struct io *io);   /* there is more in io_input() */
 	void (*on_drained)(void *arg, struct io *io); /* the output buffer ran empty; may be NULL */
 	void (*on_ready)(void *arg, struct io *io);   /* connected, or TLS is up; may be NULL */
+	void (*on_handshake)(void *arg, struct io *io); /* after each step of one; may be NULL */
 	/*
 	 * The peer will say nothing more, but may still listen (a half-closed
-	 * connection).  NULL: that ends it, by on_end with IO_CLOSED.
+	 * connection).  NULL, or under TLS: that ends it, by on_end with IO_CLOSED.
 	 */
 	void (*on_eof)(void *arg, struct io *io);
 	bool (*on_timeout)(void *arg, struct io *io); /* true: go on waiting; NULL: ends it */
@@ -51,9 +53,17 @@ void io_set_limits(
 
 /* A socket that is still connecting: on_ready when it is connected, on_end when not. */
 void io_wait_connected(struct io *io);
-/* TLS from here on; what is buffered unread is dropped (CVE-2011-0411) and reported by
- * the return value: true when there was any.  Takes tls over.  on_ready when up. */
+/*
+ * TLS from here on; what is buffered unread is dropped (CVE-2011-0411) and reported by
+ * the return value: true when there was any.  Takes tls over, which was made by
+ * tls_accept_cbs() or tls_connect_cbs() with the two functions below and io as their
+ * argument.  on_ready when up.
+ */
 bool io_start_tls(struct io *io, struct tls *tls);
+/* The same, and what is buffered is part of the handshake: it came after a balancer's header. */
+void io_start_tls_with_input(struct io *io, struct tls *tls);
+ssize_t io_tls_read(struct tls *tls, void *p, size_t n, void *io);
+ssize_t io_tls_write(struct tls *tls, const void *p, size_t n, void *io);
 struct tls *io_tls(const struct io *io); /* NULL: plain */
 
 struct buf *io_input(struct io *io);

@@ -18,6 +18,7 @@ struct io { /* owned by a session, or a client connection */
 	struct tls *tls;
 	struct event *readable, *writable;
 	struct buf in, out;
+	struct buf raw; /* read from the socket, for libtls to take */
 	int64_t timeout_ms;
 	size_t line_len; /* of the line handed out by io_line(), CRLF included */
 	size_t scanned;	 /* octets of in known to hold no CRLF */
@@ -27,6 +28,7 @@ struct io { /* owned by a session, or a client connection */
 	bool eof;    /* the peer will say nothing more */
 	bool broken; /* a write failed: to be ended from the loop */
 	bool kicked; /* on_input is due though nothing new came */
+	bool unread; /* the transport may have octets that no event of the socket will tell of */
 };
 
 /*

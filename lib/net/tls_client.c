@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <tls.h>
 
+#include "lib/net/io.h"
+
 struct tls_client {
 	struct tls_config *verifying; /* NULL: no certificates to verify by */
 	struct tls_config *encrypting;
@@ -131,7 +133,7 @@ tls_client_can_verify(const struct tls_client *t)
 }
 
 struct tls *
-tls_client_connect(struct tls_client *t, int fd, const char *host, bool verify)
+tls_client_connect(struct tls_client *t, struct io *io, const char *host, bool verify)
 {
 	struct tls_config *config = verify ? t->verifying : t->encrypting;
 	struct tls *tls;
@@ -142,7 +144,8 @@ tls_client_connect(struct tls_client *t, int fd, const char *host, bool verify)
 	}
 	if ((tls = tls_client()) == NULL)
 		return NULL;
-	if (tls_configure(tls, config) == 0 && tls_connect_socket(tls, fd, host) == 0)
+	if (tls_configure(tls, config) == 0 &&
+	    tls_connect_cbs(tls, io_tls_read, io_tls_write, io, host) == 0)
 		return tls;
 	tls_free(tls);
 	errno = EPROTO;

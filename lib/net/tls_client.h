@@ -7,6 +7,7 @@
 
 #include "lib/base/bug.h"
 
+struct io;
 struct tls;
 
 /*
@@ -25,6 +26,6 @@ bool tls_client_can_verify(const struct tls_client *t); /* false until tls_clien
  * certificate must be for.  NULL: verification asked for and not possible, or ENOMEM.
  */
 struct tls *
-tls_client_connect(struct tls_client *t, int fd, const char *host, bool verify) WARN_UNUSED;
+tls_client_connect(struct tls_client *t, struct io *io, const char *host, bool verify) WARN_UNUSED;
 
 #endif

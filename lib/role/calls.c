@@ -57,6 +57,7 @@
 #define STREAMS (RIGHT_ACCEPT | RIGHT_CONNECT | RIGHT_CONNECT_UNIX | RIGHT_DNS)
 #define CLIENT	(RIGHT_CONNECT | RIGHT_CONNECT_UNIX)
 #define FILES	(RIGHT_SPOOL | RIGHT_MAILBOX)
+#define ALL	(RIGHT_BASE | RIGHT_CORE)
 
 /*
  * MSG_FASTOPEN connects without asking Landlock, on kernels that have not
@@ -66,37 +67,50 @@
 const struct call_row call_rows[] = {
 /* name, rights, unless, error, why, tests */
 
-/* RIGHT_BASE: the event loop, the links, memory, clocks, an orderly end */
-{ "write", RIGHT_BASE, 0, 0, "files; last words on stderr", {{0}} },
-{ "recvmsg", RIGHT_BASE, 0, 0, "links, with descriptors", {{0}} },
-{ "sendmsg", RIGHT_BASE, 0, 0, "links; its control data can't be seen from here",
+/* RIGHT_CORE, and RIGHT_BASE with it: the event loop, the links, memory, an orderly end */
+{ "recvmsg", ALL, 0, 0, "links, with descriptors", {{0}} },
+{ "sendmsg", ALL, 0, 0, "links; its control data can't be seen from here",
     TEST(LACKS(2, MSG_FASTOPEN)) },
-{ CALL_EPOLL_WAIT, RIGHT_BASE, 0, 0, "event loop", {{0}} },
-{ "epoll_ctl", RIGHT_BASE, 0, 0, "event loop", {{0}} },
-{ "close", RIGHT_BASE, 0, 0, "every descriptor's end", {{0}} },
-{ "brk", RIGHT_BASE, 0, 0, "malloc", {{0}} },
-{ "mmap", RIGHT_BASE, 0, 0, "malloc of large blocks: anonymous and never executable",
+{ CALL_EPOLL_WAIT, ALL, 0, 0, "event loop", {{0}} },
+{ "epoll_ctl", ALL, 0, 0, "event loop", {{0}} },
+{ "close", ALL, 0, 0, "every descriptor's end", {{0}} },
+{ "brk", ALL, 0, 0, "malloc", {{0}} },
+{ "mmap", ALL, 0, 0, "malloc of large blocks: anonymous and never executable",
     TEST(LACKS(2, PROT_EXEC), HAS(3, MAP_ANONYMOUS)) },
-{ "munmap", RIGHT_BASE, 0, 0, "free of large blocks", {{0}} },
-{ "mremap", RIGHT_BASE, 0, ENOMEM, "realloc of large blocks; it copies instead", {{0}} },
-{ "getpid", RIGHT_BASE, 0, 0, "OpenSSL's fork check, abort()", {{0}} },
-{ "getrandom", RIGHT_BASE, 0, 0, "OpenSSL seeds again after an hour", {{0}} },
-{ "futex", RIGHT_BASE, 0, 0, "OpenSSL's once-only starts; exit()", {{0}} },
+{ "munmap", ALL, 0, 0, "free of large blocks", {{0}} },
+{ "getpid", ALL, 0, 0, "OpenSSL's fork check, abort()", {{0}} },
+{ "getrandom", ALL, 0, 0, "OpenSSL seeds again after an hour", {{0}} },
+{ "futex", ALL, 0, 0, "OpenSSL's once-only starts; exit()", {{0}} },
+{ "exit_group", ALL, 0, 0, "the end", {{0}} },
+
+/* RIGHT_BASE alone */
+{ "write", RIGHT_BASE | RIGHT_SANITIZER, 0, 0, "files; last words on stderr", {{0}} },
 { "clock_gettime", RIGHT_BASE, 0, 0, "where the vDSO has no clock to read", {{0}} },
 { "gettimeofday", RIGHT_BASE, 0, 0, "where the vDSO has no clock to read", {{0}} },
-{ "exit_group", RIGHT_BASE, 0, 0, "the end", {{0}} },
 { "gettid", RIGHT_BASE, 0, 0, "abort()", {{0}} },
 { "tgkill", RIGHT_BASE, 0, 0, "abort(): a defect is seen as SIGABRT, not as an attack",
     TEST(SELF(0), IS(2, SIGABRT)) },
-{ "rt_sigprocmask", RIGHT_BASE, 0, EPERM, "abort() unblocks its signal first; it never is blocked",
+
+/* RIGHT_CORE, in place of those: a defect ends it by the trap that is abort()'s last resort */
+{ "write", RIGHT_CORE, RIGHT_BASE | RIGHT_SANITIZER, EBADF, "last words on stderr", {{0}} },
+{ "clock_gettime", RIGHT_CORE, RIGHT_BASE, EPERM, "the vDSO has a clock, which is proved on entry",
     {{0}} },
-{ "writev", RIGHT_BASE, RIGHT_DNS, EPERM, "the C library's last words before abort()", {{0}} },
-{ "ioctl", RIGHT_BASE, 0, ENOTTY, "isatty(), of standard input and output",
+{ "gettimeofday", RIGHT_CORE, RIGHT_BASE, EPERM, "the same", {{0}} },
+{ "gettid", RIGHT_CORE, RIGHT_BASE, EPERM, "abort()", {{0}} },
+{ "tgkill", RIGHT_CORE, RIGHT_BASE, EPERM, "abort()", TEST(SELF(0), IS(2, SIGABRT)) },
+{ "rt_sigaction", RIGHT_CORE, RIGHT_BASE | RIGHT_SANITIZER, EPERM, "abort()", {{0}} },
+
+/* what libraries try, whoever calls them */
+{ "mremap", ALL, 0, ENOMEM, "realloc of large blocks; it copies instead", {{0}} },
+{ "rt_sigprocmask", ALL, 0, EPERM, "abort() unblocks its signal first; it never is blocked",
     {{0}} },
-{ "openat", RIGHT_BASE, FILES, ENOENT, "time zone, OpenSSL, locale: looked for, not needed",
+{ "writev", ALL, RIGHT_DNS, EPERM, "the C library's last words before abort()", {{0}} },
+{ "ioctl", ALL, 0, ENOTTY, "isatty(), of standard input and output",
     {{0}} },
-{ "newfstatat", RIGHT_BASE, FILES | RIGHT_READ_FD, ENOENT, "as openat", {{0}} },
-{ "sysinfo", RIGHT_BASE, 0, ENOSYS, "qsort() asks for the size of memory to pick its way",
+{ "openat", ALL, FILES, ENOENT, "time zone, OpenSSL, locale: looked for, not needed",
+    {{0}} },
+{ "newfstatat", ALL, FILES | RIGHT_READ_FD, ENOENT, "as openat", {{0}} },
+{ "sysinfo", ALL, 0, ENOSYS, "qsort() asks for the size of memory to pick its way",
     {{0}} },
 
 /* RIGHT_ACCEPT: clients */
@@ -107,7 +121,7 @@ const struct call_row call_rows[] = {
 { "recvfrom", STREAMS, 0, 0, "clients, servers, answers", {{0}} },
 { "sendto", STREAMS, 0, 0, "the same", TEST(LACKS(3, MSG_FASTOPEN)) },
 
-/* RIGHT_TLS: a handshake needs nothing that RIGHT_BASE lacks, its end does */
+/* RIGHT_TLS: what it needs beyond RIGHT_BASE is its end; octets come and go by callbacks */
 { "shutdown", RIGHT_TLS | CLIENT, 0, 0, "half-close, lest a reset eat the last reply", {{0}} },
 
 /* RIGHT_DNS and RIGHT_CONNECT: sockets of its own; ports are Landlock's business */
@@ -165,22 +179,24 @@ const struct call_row call_rows[] = {
     TEST(IS(1, IPPROTO_IPV6), IS(2, IPV6_MTU_DISCOVER)) },
 
 /* RIGHT_READ_FD: files it was handed */
-{ "read", RIGHT_READ_FD | RIGHT_TLS, 0, 0, "files; libtls, when it has the socket itself", {{0}} },
+{ "read", RIGHT_READ_FD, 0, 0, "files", {{0}} },
 { CALL_FSTAT, RIGHT_READ_FD, FILES, 0, "is it a file, and how long", TEST_FSTAT },
 { "newfstatat", RIGHT_READ_FD, FILES, ENOENT, "paths stay unseen", TEST_NOT_FSTAT },
 { "lseek", RIGHT_READ_FD | RIGHT_MAILBOX, 0, 0, "from the start again; an mbox's end", {{0}} },
 
+/* RIGHT_READ_DB: SQLite, of a database that it was handed and can't write to */
+{ "pread64", RIGHT_SPOOL | RIGHT_READ_DB, 0, 0, "pages", {{0}} },
+{ "fcntl", FILES | RIGHT_READ_DB, 0, 0, "locks: ask", TEST(IS(1, F_GETLK)) },
+{ "fcntl", FILES | RIGHT_READ_DB, 0, 0, "locks: take and release", TEST(IS(1, F_SETLK)) },
+
 /* RIGHT_SPOOL: what SQLite does with exclusive locking and a write-ahead log */
 { "openat", FILES, 0, 0, "files below its directory; the rest is Landlock's to refuse", {{0}} },
 { "newfstatat", FILES, 0, 0, "sizes, presence", {{0}} },
-{ "pread64", RIGHT_SPOOL, 0, 0, "pages", {{0}} },
 { "pwrite64", RIGHT_SPOOL, 0, 0, "pages", {{0}} },
 { "fdatasync", FILES, 0, 0, "durability, of files and directories", {{0}} },
 { "ftruncate", FILES, 0, 0, "the log's end; an mbox after a failed write", {{0}} },
 { CALL_UNLINK, RIGHT_SPOOL, 0, 0, "journals", {{0}} },
 { "fstatfs", FILES, 0, 0, "room left", {{0}} },
-{ "fcntl", FILES, 0, 0, "locks: ask", TEST(IS(1, F_GETLK)) },
-{ "fcntl", FILES, 0, 0, "locks: take and release", TEST(IS(1, F_SETLK)) },
 { "geteuid", RIGHT_SPOOL, 0, EPERM, "root would chown new files; whoever else asks isn't root",
     {{0}} },
 

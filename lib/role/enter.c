@@ -49,7 +49,7 @@ check_rights(struct entry *e)
 	const struct role_rights *r = e->r;
 
 	errno = EINVAL;
-	if ((r->rights & RIGHT_BASE) == 0 || (r->rights & ~RIGHT_ALL) != 0 ||
+	if ((r->rights & (RIGHT_BASE | RIGHT_CORE)) == 0 || (r->rights & ~RIGHT_ALL) != 0 ||
 	    r->nconnect_ports > ROLE_PORTS_MAX)
 		return -1;
 	if (r->privileged &&
@@ -271,7 +271,7 @@ enter_seccomp(struct entry *e)
 	    call_rights(e->r->rights), names, NITEMS(names));
 	if (seccomp_enter(e->r->rights, &e->out->notify_fd) == -1)
 		return -1;
-	return prove_seccomp(e->r->name);
+	return prove_seccomp(e->r->name) == -1 ? -1 : prove_clock(e->r->name);
 }
 
 static const struct {
@@ -334,6 +334,8 @@ role_rights_text(unsigned int rights, char *dst, size_t size)
 	    {RIGHT_MAILBOX, "mailbox"},
 	    {RIGHT_READ_FD, "read-fd"},
 	    {RIGHT_TLS, "tls"},
+	    {RIGHT_CORE, "core"},
+	    {RIGHT_READ_DB, "read-db"},
 	};
 	size_t i, len = 0;
 

@@ -179,7 +179,7 @@ STEPS("connect to port 9 by sendto", 0, 0, probe_fastopen_sendto),
 STEPS("connect to port 9 by sendmsg", 0, EPIPE, probe_fastopen_sendmsg),
 STEPS("bind port 2525", 0, EACCES, probe_tcp_bind),
 STEPS("listen", 0, 0, probe_listen),
-STEPS("send a descriptor", RIGHT_BASE, 0, probe_pass_descriptor),
+STEPS("send a descriptor", RIGHT_BASE | RIGHT_CORE, 0, probe_pass_descriptor),
 CALL("attach a socket filter", 0, SYS_setsockopt, N(0), N(SOL_SOCKET), N(26), zeros, N(16)),
 TRY("push a byte to the terminal", 0, ENOTTY, 0, SYS_ioctl, N(0), N(TIOCSTI), "x"),
 

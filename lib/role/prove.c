@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -117,4 +118,19 @@ prove_seccomp(const char *name)
 	if (ioctl(-1, FIONREAD, NULL) == -1 && errno == ENOTTY)
 		return 0;
 	return stands_open(name, "a system call it has no right to");
+}
+
+int
+prove_clock(const char *name)
+{
+	struct timespec ts;
+
+	/* A role of RIGHT_CORE has its time from the vDSO or not at all: then it must not run. */
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) == 0 && clock_gettime(CLOCK_REALTIME, &ts) == 0)
+		return 0;
+	log_warn("role %s: this host's clock source (see /sys/devices/system/clocksource) can't be "
+		 "read without a system call",
+	    name);
+	errno = ENOTSUP;
+	return -1;
 }

@@ -19,5 +19,7 @@ int prove_privileges(const struct role_rights *r, bool *gone) WARN_UNUSED;
 int prove_landlock(const char *name, int outside_fd) WARN_UNUSED;
 /* After seccomp: the filter answers, not the kernel. */
 int prove_seccomp(const char *name) WARN_UNUSED;
+/* After seccomp: there still is a clock (ENOTSUP). */
+int prove_clock(const char *name) WARN_UNUSED;
 
 #endif

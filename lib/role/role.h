@@ -26,7 +26,9 @@
 	0x0080U /* create, write, rename, unlink and fsync below one directory; read no mail */
 #define RIGHT_READ_FD  0x0100U /* fstat, lseek and read of files it was handed */
 #define RIGHT_TLS      0x0200U /* what TLS needs besides RIGHT_BASE */
-#define RIGHT_ALL      0x03ffU
+#define RIGHT_CORE     0x0400U /* instead of RIGHT_BASE: the links, memory, an end; nothing else */
+#define RIGHT_READ_DB  0x0800U /* besides RIGHT_READ_FD: pages of a SQLite file, and read locks */
+#define RIGHT_ALL      0x0fffU
 
 #define ROLE_PORTS_MAX 64
 

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""Postern beside smtp-sink (no queue) and Postfix, in one run: rate, latency, memory of idle sessions.
+"""Postern beside smtp-sink (no queue), Postfix and Exim, in one run: rate, latency, memory of idle sessions, TLS.
 
 Postern's delivery is paused and Postfix holds its mail: acceptance is measured,
-up to the 250 behind a durable commit.  The modules rate, latency and idle say how.
+up to the 250 behind a durable commit.  The modules rate, latency, idle, handshake
+and idle_tls say how.
 """
 import argparse
 import contextlib
@@ -17,12 +18,15 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import server  # noqa: E402  (first: it finds the tests' own modules)
+import handshake  # noqa: E402
 import idle  # noqa: E402
+import idle_tls  # noqa: E402
 import latency  # noqa: E402
 import peers  # noqa: E402
 import rate  # noqa: E402
 
-PARTS = ("rate", "latency", "idle")
+WITH_MAIL = ("rate", "latency")
+PARTS = (*WITH_MAIL, "idle", "tls", "tls-idle")
 
 
 # -- the machine ------------------------------------------------------------------
@@ -69,8 +73,8 @@ def numbers(text):
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--quick", action="store_true",
-                   help="one run of each: 50 sessions, 1000 idle ones, without Postfix")
-    p.add_argument("--only", choices=PARTS, help="one of the three parts")
+                   help="one run of each: 50 sessions, 10 TLS clients, 1000 idle ones, without Postfix and Exim")
+    p.add_argument("--only", choices=PARTS, help="one of the parts")
     p.add_argument("--sessions", type=numbers, default=[1, 10, 50, 200],
                    help="of the rates: comma-separated; default 1,10,50,200")
     p.add_argument("--mode", choices=("one", "many", "both"), default="both",
@@ -79,14 +83,18 @@ def arguments():
                    help="of the latencies; default 1,10,50")
     p.add_argument("--idle", type=numbers, default=[1000, 10000], metavar="SESSIONS",
                    help="that are idle; default 1000,10000")
-    p.add_argument("--runs", type=int, default=3, help="of each rate, whose median counts, and latency, which counts as a whole")
+    p.add_argument("--tls-idle", type=numbers, default=[100, 1000, 5000], metavar="SESSIONS",
+                   help="that are idle under TLS; default 100,1000,5000")
+    p.add_argument("--runs", type=int, default=3,
+                   help="of each rate and handshake, whose median counts, and latency, which counts as a whole")
     p.add_argument("--seconds", type=float, default=1.0, help="of a run, about")
     p.add_argument("--no-postfix", action="store_true")
+    p.add_argument("--no-exim", action="store_true")
     p.add_argument("--directory", default="/var/tmp", help="where the servers keep their state")
     options = p.parse_args()
     if options.quick:
-        options.sessions, options.latency, options.idle = [50], [50], [1000]
-        options.runs, options.no_postfix = 1, True
+        options.sessions, options.latency, options.idle, options.tls_idle = [50], [50], [1000], [1000]
+        options.runs, options.no_postfix, options.no_exim = 1, True, True
     return options
 
 
@@ -117,7 +125,7 @@ def rivals(tools, options):
 def measure(tools, options):
     """The parts that are wanted; whether all are complete."""
     parts, complete = [options.only] if options.only else PARTS, []
-    if parts != ["idle"]:
+    if set(parts) & set(WITH_MAIL):
         with rivals(tools, options) as (sink, postfix):
             if "rate" in parts:
                 complete.append(rate.run(tools, sink, postfix, options))
@@ -125,6 +133,10 @@ def measure(tools, options):
                 complete.append(latency.run(sink, postfix, options))
     if "idle" in parts:
         complete.append(idle.run(tools, options))
+    if "tls" in parts:
+        complete.append(handshake.run(tools, options))
+    if "tls-idle" in parts:
+        complete.append(idle_tls.run(tools, options))
     return all(complete)
 
 

@@ -9,34 +9,29 @@
  * many, says EHLO, writes "held N", waits for the end of its standard input and
  * writes "alive N": how many still answer.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/base/bug.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "tests/bench/common.h"
 
-#define SESSIONS_MAX	    100000
-#define SECONDS_MAX	    600
-#define MESSAGE_MAX	    16384      /* always taken whole by an empty socket */
-#define SAMPLES_MAX	    (1U << 22) /* then it ends early */
-#define REPLY_MAX	    2048       /* octets of one reply */
-#define SESSIONS_AN_ADDRESS 1000
-#define OPENING_MAX	    64	  /* idle sessions that are not greeted yet: a backlog holds them */
-#define PATIENCE_MS	    30000 /* without any answer at all */
-#define DESCRIPTORS	    32	  /* that are not sessions */
-#define EVENTS_MAX	    256
-#define NS_PER_S	    UINT64_C(1000000000)
+#define SESSIONS_MAX 100000
+#define SECONDS_MAX  600
+#define MESSAGE_MAX  16384	/* always taken whole by an empty socket */
+#define SAMPLES_MAX  (1U << 22) /* then it ends early */
+#define REPLY_MAX    2048	/* octets of one reply */
+#define OPENING_MAX  64		/* idle sessions that are not greeted yet: a backlog holds them */
+#define PATIENCE_MS  30000	/* without any answer at all */
+#define DESCRIPTORS  32		/* that are not sessions */
+#define EVENTS_MAX   256
 
 enum act { SAY, SAY_MESSAGE, HOLD, END };
 
@@ -91,15 +86,6 @@ struct load {
 	size_t nsamples;
 };
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* -- one client -- */
 
 static void
@@ -124,38 +110,15 @@ client_fail(struct load *l, struct client *c, const char *why)
 	client_close(l, c);
 }
 
-static struct sockaddr_in
-loopback(uint32_t host, uint16_t port)
-{
-	return (struct sockaddr_in){.sin_family = AF_INET,
-	    .sin_port = htons(port),
-	    .sin_addr.s_addr = htonl((UINT32_C(127) << 24) + host)};
-}
-
-/* 127.0.0.1, whose name needs no DNS, then 127.0.0.2, 127.0.0.3...: so ports suffice. */
-static uint32_t
-source_host(size_t client)
-{
-	return 1 + (uint32_t)(client / SESSIONS_AN_ADDRESS);
-}
-
 static void
 client_open(struct load *l, struct client *c)
 {
-	struct sockaddr_in to = loopback(1, l->port);
-	struct sockaddr_in from = loopback(source_host((size_t)(c - l->clients)), 0);
 	struct epoll_event want = {.events = EPOLLIN, .data.ptr = c};
-	const int one = 1;
 
 	*c = (struct client){.waiting = true, .started_ns = now_ns()};
 	l->waiting++;
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd == -1)
-		fatal("socket: %s", strerror(errno));
-	if (setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) == -1 ||
-	    bind(c->fd, (struct sockaddr *)&from, sizeof(from)) == -1 ||
-	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &want) == -1 ||
-	    (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) == -1 && errno != EINPROGRESS))
+	c->fd = client_connect((size_t)(c - l->clients), l->port);
+	if (c->fd == -1 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &want) == -1)
 		client_fail(l, c, strerror(errno));
 }
 
@@ -217,22 +180,6 @@ client_act(struct load *l, struct client *c)
 	}
 }
 
-/* Whether the reply is whole; its code is then that of its last line. */
-static bool
-reply_whole(const struct client *c, int *code)
-{
-	const char *line = c->in, *end;
-
-	while ((end = memchr(line, '\n', c->nin - (size_t)(line - c->in))) != NULL) {
-		if (end - line >= 4 && line[3] != '-') {
-			*code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
-			return true;
-		}
-		line = end + 1;
-	}
-	return false;
-}
-
 static void
 client_read(struct load *l, struct client *c)
 {
@@ -247,7 +194,7 @@ client_read(struct load *l, struct client *c)
 	}
 	c->nin += (size_t)n;
 	c->in[c->nin] = '\0';
-	if (!reply_whole(c, &code))
+	if (!reply_whole(c->in, c->nin, &code))
 		return;
 	if (code != l->script[c->step].code) {
 		client_fail(l, c, "unexpected reply");
@@ -336,22 +283,6 @@ message_make(struct load *l)
 		memcpy(l->message + len, line, strlen(line));
 	memcpy(l->message + len, ".\r\n", 3);
 	l->message_len = len + 3;
-}
-
-static void
-descriptors_raise(uint64_t n)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("getrlimit: %s", strerror(errno));
-	if (limit.rlim_cur >= n)
-		return;
-	limit.rlim_cur = n;
-	if (limit.rlim_max < n) /* root may */
-		limit.rlim_max = n;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		fatal("%" PRIu64 " descriptors: %s", n, strerror(errno));
 }
 
 static void __attribute__((noreturn)) usage(void)

@@ -28,8 +28,8 @@ SPARE = 50                     # processes for newcomers
 class Idlers:
     """So many idle sessions, in a client of their own."""
 
-    def __init__(self, port, n):
-        self.process = server.client("-i", "-n", n, port)
+    def __init__(self, port, n, client="bench-client"):
+        self.process = server.client("-i", "-n", n, port, name=client)
         try:
             self.held = self._count("held")
         except peers.Unavailable:

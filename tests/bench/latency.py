@@ -33,16 +33,8 @@ class Samples:
         self.rounds += 1
 
     def _send(self, seconds):
-        process = server.client("-n", self.sessions, "-t", seconds, "-l", server.SIZE, self.peer.port)
-        try:
-            out, err = process.communicate(timeout=seconds + server.PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
-        if process.returncode != 0 or not out:
-            raise peers.Unavailable(err.strip() or f"the client ended with status {process.returncode}")
-        return list(map(int, out.split()))
+        rows = server.samples(seconds, "-n", self.sessions, "-l", server.SIZE, self.peer.port)
+        return [us for us, in rows]
 
     @property
     def rate(self):

@@ -162,6 +162,11 @@ default_process_limit = {processes}
 # Held mail never reaches the queue manager, whose lag this would wait for.
 in_flow_delay = 0
 """
+    TLS_MAIN = """
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {certificate}
+smtpd_tls_key_file = {key}
+"""
     MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
@@ -176,10 +181,17 @@ local unix - n n - - local
 error unix - - n - - error
 retry unix - - n - - error
 """
+    TLS_MASTER = """
+127.0.0.1:{smtps} inet n - n - - smtpd
+ -o smtpd_tls_wrappermode=yes
+tlsmgr unix - - n 1000 1 tlsmgr
+"""
 
-    def __init__(self, tools, folder, processes=250):
+    def __init__(self, tools, folder, processes=250, certificate=None):
+        """A certificate has .crt and .key, the paths of its files: then there is TLS, at .smtps from the first octet."""
         super().__init__(tools)
-        self.dir, self.processes = folder, processes
+        self.dir, self.processes, self.certificate = folder, processes, certificate
+        self.smtps = free_port()
 
     def start(self):
         if os.geteuid() != 0:
@@ -194,8 +206,12 @@ retry unix - - n - - error
     def _lay_out(self):
         values = dict(dir=self.dir, root=self.tools.root.rstrip("/"), daemons=self.tools.daemons,
                       port=self.port, processes=self.processes)
-        self._write("main.cf", self.MAIN.format(**values))
-        self._write("master.cf", self.MASTER.format(**values))
+        main, master = self.MAIN, self.MASTER
+        if self.certificate is not None:
+            main, master = main + self.TLS_MAIN, master + self.TLS_MASTER
+            values.update(smtps=self.smtps, certificate=self.certificate.crt, key=self.certificate.key)
+        self._write("main.cf", main.format(**values))
+        self._write("master.cf", master.format(**values))
         self._account("passwd", f"postfix:x:{self.ACCOUNT}:{self.ACCOUNT}::/nonexistent:/bin/false")
         self._account("group", f"postfix:x:{self.ACCOUNT}:", f"postdrop:x:{self.DROP_GROUP}:")
         for name in ("spool", "data") + tuple("spool/" + q for q in self.QUEUES):

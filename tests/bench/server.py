@@ -14,8 +14,10 @@ os.environ.setdefault("POSTERN_BUILD", "build")
 
 import peers  # noqa: E402
 import postern  # noqa: E402
+import tls  # noqa: E402
 
-CLIENT = os.path.join(postern.TOP, os.environ["POSTERN_BUILD"], "tools", "bench-client")
+TOOLS = os.path.join(postern.TOP, os.environ["POSTERN_BUILD"], "tools")
+CERTIFICATE = "ecdsa"          # of tests/lib/tls.py: ECDSA over P-256, the same for every server
 SIZE = 4096                    # octets of a message
 PATIENCE = 120                 # seconds that a client may take
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,9 +35,10 @@ smtp max-refused-rate 0
 
 class Postern(postern.Server):
     """The release build; its log goes to a file, as a journal would have it."""
+    name = "Postern"
 
-    def __init__(self):
-        super().__init__(extra=LIMITS)
+    def __init__(self, conf=None):
+        super().__init__(conf, LIMITS)
 
     def start(self):
         self.log, self.ports = [], []
@@ -53,8 +56,7 @@ class Postern(postern.Server):
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended:\n{text}")
         self.ports = [int(n) for n in re.findall(r"event=listening .*?port=(\d+)", text)]
-        return "event=started" in text and self.ports and \
-            len(self.pids()) >= 6 and all(self._entered(p) for p in self.pids().values())
+        return "event=started" in text and self.ports and self._all_entered()
 
     @property
     def pid(self):
@@ -64,6 +66,24 @@ class Postern(postern.Server):
         """{"queue.commits": n, ...}"""
         rows = map(json.loads, self.ctl("show", "stats", "--json").stdout.splitlines())
         return {row["name"]: row["value"] for row in rows}
+
+
+class SecurePostern(Postern):
+    """STARTTLS on .port, TLS from the first octet on .smtps."""
+    LISTEN = "listen on 127.0.0.1 port 0 "
+
+    def __init__(self):
+        listen = self.LISTEN + "tls pki bench\n" + self.LISTEN + "smtps pki bench\n"
+        conf = f'pki bench cert "{certificate().crt}"\npki bench key "{certificate().key}"\n'
+        super().__init__(conf=conf + postern.Server.CONF.replace(self.LISTEN.rstrip() + "\n", listen))
+
+    @property
+    def smtps(self):
+        return self.ports[1]
+
+
+def certificate():
+    return tls.certificate(CERTIFICATE)
 
 
 @contextlib.contextmanager
@@ -112,9 +132,24 @@ def pss_kib(pid):
 
 # -- the client -------------------------------------------------------------------
 
-def client(*argv):
-    """Starts bench-client."""
-    if not os.path.exists(CLIENT):
-        raise peers.Unavailable(f"{CLIENT} is not built: make bench does")
-    return subprocess.Popen([CLIENT, *map(str, argv)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+def client(*argv, name="bench-client"):
+    """Starts one of the clients in tests/bench."""
+    path = os.path.join(TOOLS, name)
+    if not os.path.exists(path):
+        raise peers.Unavailable(f"{path} is not built: make bench does")
+    return subprocess.Popen([path, *map(str, argv)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True)
+
+
+def samples(seconds, *argv, name="bench-client"):
+    """What a client wrote in that time: rows of numbers, one a session."""
+    process = client("-t", seconds, *argv, name=name)
+    try:
+        out, err = process.communicate(timeout=seconds + PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    if process.returncode != 0 or not out:
+        raise peers.Unavailable(err.strip() or f"the client ended with status {process.returncode}")
+    return [tuple(map(int, line.split())) for line in out.splitlines()]

@@ -76,11 +76,56 @@ parse_again(const struct buf *text)
 	return c;
 }
 
+/* No role but the vault has a private key's path, or what is in a table of secrets. */
+static void
+check_part(const struct conf *c, unsigned int role, const struct conf *part)
+{
+	size_t i;
+
+	for (i = 0; i < part->npkis && role != CONF_FOR_PARENT && role != CONF_FOR_VAULT; i++)
+		if (part->pkis[i].key != NULL)
+			abort();
+	for (i = 0; i < part->ntables; i++) {
+		const struct conf_table *t = &part->tables[i];
+
+		if (role == CONF_FOR_PARENT || role == CONF_FOR_VAULT ||
+		    t->kind == CONF_TABLE_ELSEWHERE)
+			continue;
+		if (conf_table_is_secret(c, t->name) &&
+		    (role != CONF_FOR_HASHER || t->kind != CONF_TABLE_SQLITE))
+			abort();
+	}
+}
+
+/* What TLS and AUTH rely on. */
+static void
+check_listeners(const struct conf *c)
+{
+	size_t i, j;
+
+	for (i = 0; i < c->nlisteners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+		bool auth = l->auth || l->auth_optional, tls = l->tls != CONF_TLS_NONE;
+
+		if ((l->npkis > 0) != tls || (l->verify && l->ca == NULL) ||
+		    (auth && !tls && !l->insecure_auth) || (l->tokens != NULL && !auth))
+			abort();
+		for (j = 0; j < l->npkis; j++)
+			if (conf_pki_find(c, l->pkis[j]) == NULL)
+				abort();
+		if ((l->ca != NULL && conf_ca_find(c, l->ca) == NULL) ||
+		    (l->auth_table != NULL && conf_table_find(c, l->auth_table) == NULL) ||
+		    (l->tokens != NULL && conf_table_find(c, l->tokens) == NULL) ||
+		    (l->senders != NULL && conf_table_is_secret(c, l->senders)))
+			abort();
+	}
+}
+
 static void
 check_dump(const struct conf *c)
 {
 	struct buf first, second;
-	struct conf *again;
+	struct conf *again, *part;
 	unsigned int role;
 
 	buf_init(&first, 1 << 20);
@@ -92,11 +137,13 @@ check_dump(const struct conf *c)
 	    memcmp(buf_head(&first), buf_head(&second), first.len) != 0)
 		abort();
 	conf_free(again);
-	for (role = CONF_FOR_PARENT; role <= CONF_FOR_VAULT; role <<= 1) {
+	for (role = CONF_FOR_PARENT; role <= CONF_FOR_HASHER; role <<= 1) {
 		buf_consume(&second, second.len);
 		if (conf_dump(c, role, &second) == -1)
 			abort();
-		conf_free(parse_again(&second));
+		part = parse_again(&second);
+		check_part(c, role, part);
+		conf_free(part);
 	}
 	buf_free(&first);
 	buf_free(&second);
@@ -172,6 +219,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_errors(&errors);
 	} else {
 		check_dump(c);
+		check_listeners(c);
 		check_filters(c);
 		check_patterns(c, stranger);
 		check_patterns(c, "../.@..");

@@ -22,7 +22,8 @@ from ipc import DEADLINE, HEADER, MESSAGES, TOP, Closed, encode  # noqa: E402
 
 LIST = encode("list", req=1, limit=100)
 ADMINS_MAX = int(re.search(r"ADMINS_MAX\s+(\d+)", (TOP / "control/socket.h").read_text())[1])
-QUESTIONS = ("list", "get", "read", "change", "pause", "stats", "procs", "clients", "clients_clear")
+QUESTIONS = ("list", "get", "read", "change", "pause", "stats", "procs", "clients", "clients_clear", "certificates",
+             "logins", "logins_clear")
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_no_message_but_questions_gets_in(bench):
         throw(admin, encode(name, req=1))
         assert is_closed(admin), name
         admin.close()
-    assert bench.changes == bench.pauses == bench.cleared == []
+    assert bench.changes == bench.pauses == bench.cleared == bench.forgotten == []
 
 
 def test_unasked_descriptors_are_closed(bench):

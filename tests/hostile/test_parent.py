@@ -18,7 +18,7 @@ import pytest
 import postern
 import table
 
-PROGRAMS = ("session", "queue", "lookup", "delivery", "agent", "control")
+PROGRAMS = ("session", "queue", "lookup", "delivery", "agent", "control", "vault", "hasher")
 
 CHILD = """#!/usr/bin/python3
 import array, json, os, socket, sys, time
@@ -111,7 +111,7 @@ def test_a_breach_costs_the_child_its_life(with_child, octets, fds):
         assert c.ehlo()[0] == 250
 
 
-@pytest.mark.parametrize("role", ["session", "lookup", "delivery"])
+@pytest.mark.parametrize("role", ["session", "lookup", "delivery", "vault", "hasher"])
 def test_valid_frames_without_sense(with_child, role):
     """Questions, answers and claims at random, thousands of them."""
     dice = random.Random(role)

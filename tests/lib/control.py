@@ -44,14 +44,17 @@ def run_smtpctl(path, *words, **options):
 
 
 class Bench:
-    """The process, and a thread that is its queue, its lookup, its sessions and its parent."""
+    """The process, and a thread that is its queue, its lookup, its vault, its sessions and its parent."""
 
-    def __init__(self, directory, with_queue=True, with_lookup=True):
+    def __init__(self, directory, with_queue=True, with_lookup=True, with_vault=True):
         self.path = str(directory / "smtpd.sock")
         self.messages = {}
         self.clients = []  # rows as lookup has them, by number
         self.changes = []  # (what, id) as the queue got them
         self.cleared = []  # clients as lookup got them
+        self.certificates = []  # rows as the vault has them
+        self.logins = []  # rows as the vault has them, by number
+        self.forgotten = []  # addresses and logins as the vault got them
         self.pauses = []  # (what, on) as the parent got them
         self.questions = []  # names, as they came
         self.processes = []  # rows for procs
@@ -64,6 +67,8 @@ class Bench:
             self.add_link("QUEUE")
         if with_lookup:
             self.add_link("LOOKUP")
+        if with_vault:
+            self.add_link("VAULT")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         listener.bind(self.path)
         listener.listen(128)
@@ -112,7 +117,8 @@ class Bench:
         while True:
             ends = {self.process.parent.sock: (self.process.parent, self._as_parent)}
             for (role, _), link in list(self.links.items()):
-                act = {"QUEUE": self._as_queue, "LOOKUP": self._as_lookup}.get(role, self._as_other)
+                act = {"QUEUE": self._as_queue, "LOOKUP": self._as_lookup,
+                       "VAULT": self._as_vault}.get(role, self._as_other)
                 ends[link.sock] = (link, act)
             ready = select.select([self.woken, *ends], [], [])[0]
             if self.woken in ready and self.woken.recv(1) == b"":
@@ -173,6 +179,26 @@ class Bench:
             link.send("done", req=m.req, outcome=OK if there else GONE,
                       text="" if there else "no such client")
         else:
+            link.send("stats_end", req=m.req)
+
+    def _as_vault(self, link, m):
+        if m.type == "certificates":
+            for row in self.certificates:
+                link.send("certificates_row", req=m.req, **row)
+            link.send("certificates_end", req=m.req)
+        elif m.type == "logins":
+            self.questions.append(m.type)
+            page = [r for r in self.logins if r["number"] > m.after]
+            for row in page[: m.limit]:
+                link.send("logins_row", req=m.req, **row)
+            link.send("logins_end", req=m.req, more=len(page) > m.limit)
+        elif m.type == "logins_clear":
+            self.forgotten.append(m.what)
+            there = m.what in ["", *(r["what"] for r in self.logins)]
+            link.send("done", req=m.req, outcome=OK if there else GONE,
+                      text="" if there else "no such address or login")
+        else:
+            link.send("stats_row", req=m.req, name="auth.ok", value=7)
             link.send("stats_end", req=m.req)
 
     def _as_queue(self, link, m):

@@ -55,39 +55,23 @@ smtp_tls_security_level = none
             assert s.data(message)[0] == 250
 
 
-class Exim:
-    """Takes an SMTP dialog on its standard input and delivers before it ends."""
+class EximFiles:
+    """An Exim of one's own in a folder: what its programs need to run there."""
     LIBRARIES = ("libdb5.3", "libgnutls-dane0", "libgnutls30", "libidn12", "libidn2-0", "libnsl2", "libtirpc3",
                  "libunbound8", "libpcre2-8-0")
     ACCOUNT = 64293        # user and group, in the namespace only
     CONF = """
-primary_hostname = exim.test
 exim_path = {dir}/root/usr/sbin/exim4
 spool_directory = {dir}/spool
 log_file_path = {dir}/log/%slog
 pid_file_path = {dir}/pid
 keep_environment = LD_LIBRARY_PATH
 local_interfaces = 127.0.0.1
-tls_advertise_hosts =
-dsn_advertise_hosts = *
 acl_smtp_rcpt = accept
 acl_smtp_data = accept
-log_selector = +all
-begin routers
-smarthost:
-  driver = manualroute
-  route_list = * 127.0.0.1 byname
-  self = send
-  transport = smarthost
-begin transports
-smarthost:
-  driver = smtp
-  port = {smarthost}
-  allow_localhost
-  hosts_avoid_tls = *
 """
 
-    def __init__(self, folder, smarthost):
+    def __init__(self, folder, conf, **values):
         self.dir = folder
         fetched.run("unshare", "-m", "true")
         # Deliveries run as the account, which a directory of root's may be closed to.
@@ -97,7 +81,7 @@ smarthost:
         for name in ("spool", "log"):
             os.mkdir(self.path(name), 0o750)
             os.chown(self.path(name), self.ACCOUNT, self.ACCOUNT)
-        self.write("conf", self.CONF.format(dir=folder, smarthost=smarthost))
+        self.write("conf", (self.CONF + conf).format(dir=folder, **values))
         self.write("passwd", self.accounts("passwd", f"Debian-exim:x:{self.ACCOUNT}:{self.ACCOUNT}::/:/bin/false"))
         self.write("group", self.accounts("group", f"Debian-exim:x:{self.ACCOUNT}:"))
 
@@ -114,17 +98,74 @@ smarthost:
             kept = [old for old in f.read().splitlines() if not old.startswith(line.split(":")[0] + ":")]
         return "\n".join(kept + [line]) + "\n"
 
+    def argv(self, *options):
+        script = ('mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && d=$1 p=$2 && '
+                  'shift 2 && exec "$p" -C "$d/conf" "$@"')
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", self.dir, self.program,
+                *options]
+
+    @property
+    def environment(self):
+        return dict(os.environ, LD_LIBRARY_PATH=":".join(glob.glob(self.path("root/usr/lib/*-linux-gnu*"))))
+
+
+class Exim:
+    """Takes an SMTP dialog on its standard input and delivers before it ends."""
+    CONF = """
+primary_hostname = exim.test
+tls_advertise_hosts =
+dsn_advertise_hosts = *
+log_selector = +all
+begin routers
+smarthost:
+  driver = manualroute
+  route_list = * 127.0.0.1 byname
+  self = send
+  transport = smarthost
+begin transports
+smarthost:
+  driver = smtp
+  port = {smarthost}
+  allow_localhost
+  hosts_avoid_tls = *
+"""
+
+    def __init__(self, folder, smarthost):
+        self.files = EximFiles(folder, self.CONF, smarthost=smarthost)
+
     def take(self, mail, rcpts, message):
         """Delivers it, too, before it returns."""
-        script = ('mount --bind "$1/passwd" /etc/passwd && mount --bind "$1/group" /etc/group && '
-                  'exec "$2" -C "$1/conf" -odi -bs')
         lines = ["EHLO client.test", mail, *rcpts, "DATA", ""]
         dialog = "\r\n".join(lines).encode() + re.sub(rb"(?m)^\.", b"..", message) + b".\r\nQUIT\r\n"
-        done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh",
-                               self.dir, self.program], input=dialog, capture_output=True, timeout=4 * PATIENCE,
-                              env=dict(os.environ, LD_LIBRARY_PATH=":".join(
-                                  glob.glob(self.path("root/usr/lib/*-linux-gnu*")))))
+        done = subprocess.run(self.files.argv("-odi", "-bs"), input=dialog, capture_output=True, timeout=4 * PATIENCE,
+                              env=self.files.environment)
         assert re.search(rb"(?m)^250 OK id=", done.stdout), done
 
     def stop(self):
         """Nothing of it runs between two messages."""
+
+
+class EximDaemon(peers.Peer):
+    """Listens on .port, and on .smtps with TLS from the first octet; a process for each client."""
+    name = "Exim"
+    CONF = """
+primary_hostname = mx.test
+daemon_smtp_ports = {port} : {smtps}
+tls_on_connect_ports = {smtps}
+tls_advertise_hosts = *
+tls_certificate = {dir}/certificate
+tls_privatekey = {dir}/key
+smtp_accept_max = 0
+smtp_connect_backlog = 1024
+"""
+
+    def __init__(self, folder, certificate):
+        super().__init__(None)
+        self.smtps = peers.free_port()
+        self.files = EximFiles(folder, self.CONF, port=self.port, smtps=self.smtps)
+        for source, name in ((certificate.crt, "certificate"), (certificate.key, "key")):
+            shutil.copy(source, self.files.path(name))
+            os.chown(self.files.path(name), EximFiles.ACCOUNT, EximFiles.ACCOUNT)
+
+    def start(self):
+        return self.spawn(self.files.argv("-bdf"), env=self.files.environment)

@@ -21,7 +21,7 @@ import table
 from ipc import Link
 from victim import Victim
 
-ROLES = ("session", "queue", "lookup", "delivery", "control", "agent")
+ROLES = ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher")
 RELEASE = os.path.join(postern.TOP, "build", "bin")
 PROGRAMS = ["smtpd", "smtpctl", *(f"smtpd-{r}" for r in ROLES)]
 
@@ -143,7 +143,10 @@ def test_a_forbidden_call_is_named_and_the_process_replaced(shared_server, role)
 def test_show_sandbox_is_content(server):
     server.send()
     server.wait_mail()
-    assert "weaker" not in server.ctl("show", "sandbox").stdout
+    shown = server.ctl("show", "sandbox").stdout
+    assert "weaker" not in shown
+    vault = shown[shown.index("\nvault/0"):]
+    assert re.search(r"^  calls +12 ", vault, re.M) and re.search(r"^  rights +core$", vault, re.M)
 
 
 # -- what a process holds -----------------------------------------------------
@@ -167,6 +170,8 @@ EXPECTED = {
     "lookup": r"socket|anon_inode:\[eventpoll\]|/.*",
     "delivery": r"socket|anon_inode:\[eventpoll\]",
     "control": r"socket|anon_inode:\[eventpoll\]",
+    "vault": r"socket|anon_inode:\[eventpoll\]",
+    "hasher": r"socket|anon_inode:\[eventpoll\]",
 }
 
 
@@ -225,7 +230,10 @@ class TestRelease:
         assert os.stat(f"{RELEASE}/{program}").st_mode & 0o6022 == 0
 
 
-LINKED = {"sqlite3": {"smtpd-queue"}, "unbound": {"smtpd-lookup"}, "tls": {"smtpd-delivery"},
+LINKED = {"sqlite3": {"smtpd-queue", "smtpd-hasher"}, "unbound": {"smtpd-lookup"},
+          "tls": {"smtpd-delivery", "smtpd-session"},
+          "crypto": {"smtpd-session", "smtpd-vault", "smtpd-hasher", "smtpctl"},
+          "crypt": {"smtpd-vault", "smtpd-hasher", "smtpctl"},
           "seccomp": {p for p in PROGRAMS if p != "smtpctl"}}
 
 

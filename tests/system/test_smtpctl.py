@@ -208,6 +208,7 @@ def test_stats_are_added_up_and_bear_their_role(bench):
     assert got["session.connections"] == 40 and got["queue.messages"] == 5
     assert got["parent.restarts"] == 3
     assert got["session.queue.forged"] == 2 and "queue.forged" not in got
+    assert got["vault.auth.ok"] == 7
     assert "session.connections" in bench.smtpctl("show", "stats").stdout.decode()
 
 
@@ -244,7 +245,7 @@ def test_clients_table(bench):
 def test_clients_json(bench):
     until = int(time.time()) + 45
     bench.clients = [client(1, "192.0.2.1"), client(2, "unix", over="max-message-rate", until_s=until)]
-    first, second = objects(bench.smtpctl("sh", "c", "--json"))
+    first, second = objects(bench.smtpctl("sh", "cl", "--json"))
     assert first == {"client": "192.0.2.1", "open": 1, "connections": 2, "messages": 3, "recipients": 4,
                      "refused": 5, "limit": "", "until": 0}
     assert (second["limit"], second["until"]) == ("max-message-rate", until)
@@ -345,6 +346,12 @@ def test_looking_is_not_logged(bench):
         (["remove", "all", "--json"], "does not take --json"),
         (["show", "queue", "-n", "1"], "does not take -n"),
         (["monitor", "-n", "x"], "not a number"),
+        (["show", "queue", "-m", "bcrypt"], "does not take -m"),
+        (["show", "c"], "could be any of clients, certificates"),
+        (["clear", "logins", ""], "is no address or login"),
+        (["clear", "logins", "x" * 513], "is no address or login"),
+        (["clear", "logins", "x", "y"], "one word too many"),
+        (["--", "--json"], "unknown word '--json'"),
         (["show", "queue", "-x"], "unknown option -x"),
         (["show", "queue", "-n"], "needs a value"),
         (["x"] * 20, "too many words"),

@@ -37,7 +37,7 @@ def served(server, role, since, n):
     return taken if role != "delivery" else time.monotonic() - since
 
 
-@pytest.mark.parametrize("role", ("session", "queue", "lookup", "delivery", "control", "agent"))
+@pytest.mark.parametrize("role", ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher"))
 def test_killed_again_and_again(make_server, role):
     server = make_server(extra=QUICK_RETRY)
     accepts(server)

@@ -51,6 +51,8 @@ static const struct test_role test_roles[] = {
     {"control", RIGHT_BASE | RIGHT_ACCEPT, 24},
     {"delivery", RIGHT_BASE | RIGHT_CONNECT | RIGHT_CONNECT_UNIX | RIGHT_TLS | RIGHT_READ_FD, 45},
     {"agent", RIGHT_BASE | RIGHT_MAILBOX, 0},
+    {"vault", RIGHT_CORE, 12},
+    {"hasher", RIGHT_BASE | RIGHT_READ_FD | RIGHT_READ_DB, 28},
 };
 
 typedef int (*child_job)(void *arg); /* 0, or -1 with errno */
@@ -288,6 +290,59 @@ child_run(struct role_rights *r, child_job job, void *arg, struct child_end *end
 
 	child_start(&c, r, job, arg);
 	child_finish(&c, end);
+}
+
+/* -- jobs that must succeed -- */
+
+/* A step of a job that did not work; the job's errno is told to the test. */
+#define MUST(cond)                                    \
+	do {                                          \
+		if (!(cond))                          \
+			return must_failed(__LINE__); \
+	} while (0)
+
+static inline int
+must_failed(int line)
+{
+	int error = errno, n;
+	char text[128];
+
+	n = snprintf(text, sizeof(text), "line %d: %s\n", line, strerror(error));
+	(void)!write(2, text, (size_t)n); /* which the vault may not */
+	errno = error != 0 ? error : EIO;
+	return -1;
+}
+
+static inline const struct test_role *
+role_named(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(test_roles) - 1 && strcmp(test_roles[i].name, name) != 0; i++)
+		;
+	return &test_roles[i];
+}
+
+static inline void
+expect_works(const struct test_role *t, bool privileged, child_job job, void *arg)
+{
+	struct role_rights r;
+	struct child_end end;
+
+	child_rights(&r, t, privileged);
+	child_run(&r, job, arg, &end);
+	if (!end.entered || end.outcome != PROBE_SURVIVED)
+		fail_msg("%s%s: entered %d, outcome %d, %s, signal %d, forbidden call '%s'",
+		    t->name, privileged ? " as root" : "", end.entered, end.outcome,
+		    strerror(end.error), end.signal, end.call);
+}
+
+static inline void
+works(const char *role, child_job job, void *arg)
+{
+	expect_works(role_named(role), false, job, arg);
+	if (getuid() == 0)
+		expect_works(role_named(role), true, job, arg);
 }
 
 #endif

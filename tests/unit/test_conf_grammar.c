@@ -29,7 +29,7 @@ static const struct {
 	const char *text, *dumped;
 } cases[] = {
     {"listen on socket tag x mask-src", "listen on socket tag \"x\" mask-src"},
-    {"listen on a tls auth <m> senders <m> masquerade", " auth <\"m\"> senders <\"m\"> masquerade"},
+    {"listen on a tls auth <s> senders <m> masquerade", " auth <\"s\"> senders <\"m\"> masquerade"},
     {"listen on a proxy-v2 filter f", " proxy-v2 filter \"f\""},
     {"action a mbox alias <m>", "action \"a\" mbox alias <\"m\">"},
     {"action a mda \"/bin/x -y\" user u wrapper w",
@@ -38,8 +38,8 @@ static const struct {
     {"action a maildir \"~/m\" junk virtual <m>",
 	"action \"a\" maildir \"~/m\" junk virtual <\"m\">"},
     {"action a maildir junk", "action \"a\" maildir junk"},
-    {"action a relay host smtp+tls://l@h auth <m> pki p ca c",
-	" host \"smtp+tls://l@h\" auth <\"m\"> pki \"p\" ca \"c\""},
+    {"action a relay host smtp+tls://l@h auth <s> pki p ca c",
+	" host \"smtp+tls://l@h\" auth <\"s\"> pki \"p\" ca \"c\""},
     {"action a relay src {192.0.2.1, 192.0.2.2} helo-src <m> mail-from x@y",
 	" helo-src <\"m\"> src <\"dynamic:1\"> mail-from \"x@y\""},
     {"action a relay domain <m> tls no-verify srs", " domain <\"m\"> tls no-verify srs"},
@@ -66,7 +66,8 @@ static const struct {
     {"action a relay ttl 0", "'0' is not a duration such as 4d"},
 };
 
-static const char tables[] = "\ntable m { k = v }\ntable l { x }\npki p cert /c key /k\n"
+static const char tables[] = "\ntable m { k = v }\ntable s { k = v }\ntable l { x }\n"
+			     "pki p cert /c key /k\nca c cert /a\n"
 			     "filter f phase connect match !fcrdns junk\n";
 
 static struct conf *
@@ -108,7 +109,7 @@ check_case(const char *text, const char *dumped)
 	assert_non_null(again);
 	second = dump(again, CONF_FOR_ALL);
 	assert_string_equal(first, second);
-	for (role = CONF_FOR_PARENT; role <= CONF_FOR_VAULT; role <<= 1) {
+	for (role = CONF_FOR_PARENT; role <= CONF_FOR_HASHER; role <<= 1) {
 		part = dump(c, role);
 		conf_free(again);
 		if ((again = parse(part, strlen(part), &errors)) == NULL)
@@ -151,12 +152,36 @@ test_faults(void **state)
 	}
 }
 
+/* What is said to other servers is as secret as what clients say here. */
+static void
+test_credentials(void **state)
+{
+	static const char text[] = "action a relay host smtps://l@h auth { l = \"u:SECRET\" }\n"
+				   "match action a";
+	struct conf_errors errors;
+	struct conf *c = parse(text, sizeof(text) - 1, &errors);
+	unsigned int role;
+	char *part;
+
+	(void)state;
+	assert_non_null(c);
+	assert_true(conf_table_is_secret(c, "dynamic:1"));
+	for (role = CONF_FOR_PARENT; role <= CONF_FOR_HASHER; role <<= 1) {
+		part = dump(c, role);
+		assert_int_equal(strstr(part, "SECRET") != NULL,
+		    role == CONF_FOR_PARENT || role == CONF_FOR_VAULT);
+		free(part);
+	}
+	conf_free(c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_grammar),
 	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_credentials),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,27 +13,31 @@
 
 static const enum state states[] = {STATE_PROXY, STATE_ENTERING, STATE_NEW, STATE_IDLE, STATE_MAIL,
     STATE_RCPT, STATE_CHUNKS, STATE_DELAYED, STATE_FILTERING, STATE_ASKING, STATE_BEGINNING,
-    STATE_DATA, STATE_CHUNK, STATE_SWALLOW, STATE_COMMITTING, STATE_CLOSING};
+    STATE_DATA, STATE_CHUNK, STATE_SWALLOW, STATE_COMMITTING, STATE_CLOSING, STATE_HANDSHAKE,
+    STATE_CHECKING, STATE_CHALLENGED};
 
 /* Row: from; column: to; in the order above. */
 static const char *const edges[NITEMS(states)] = {
-    /*            PENIMRKDFABTCSOX */
-    /* PROXY */ ".x.............x",
-    /* ENTERING */ "x.x............x",
-    /* NEW */ ".x.x...xx....x.x",
-    /* IDLE */ ".x.xx..xx....x.x",
-    /* MAIL */ "...x...xxx...x.x",
-    /* RCPT */ "...x...xxxx..x.x",
-    /* CHUNKS */ "...x...x....x..x",
-    /* DELAYED */ "..xxxxx........x",
-    /* FILTERING */ "..xxxx...xx..xxx",
-    /* ASKING */ "....xx.........x",
-    /* BEGINNING */ "...x.......xxx.x",
-    /* DATA */ "...x....x.....xx",
-    /* CHUNK */ "...x..x.x.....xx",
-    /* SWALLOW */ "..xxxx.........x",
-    /* COMMITTING */ "...x...........x",
-    /* CLOSING */ "...............x",
+    /*            PENIMRKDFABTCSOXHVL */
+    /* PROXY */ ".x.............x...",
+    /* ENTERING */ "x.x............xx..",
+    /* NEW */ ".x.x...xx....x.x...",
+    /* IDLE */ ".x.xx..xx....x.xxx.",
+    /* MAIL */ "...x...xxx...x.x...",
+    /* RCPT */ "...x...xxxx..x.x...",
+    /* CHUNKS */ "...x...x....x..x...",
+    /* DELAYED */ "..xxxxx........x...",
+    /* FILTERING */ "..xxxx...xx..xxx...",
+    /* ASKING */ "....xx.........x...",
+    /* BEGINNING */ "...x.......xxx.x...",
+    /* DATA */ "...x....x.....xx...",
+    /* CHUNK */ "...x..x.x.....xx...",
+    /* SWALLOW */ "..xxxx.........x...",
+    /* COMMITTING */ "...x...........x...",
+    /* CLOSING */ "...............x...",
+    /* HANDSHAKE */ "..x............x...",
+    /* CHECKING */ "...x...........x..x",
+    /* CHALLENGED */ "...x...........x.x.",
 };
 
 static void
@@ -62,7 +66,8 @@ test_no_state_at_all(void **state)
 static void
 test_who_has_the_word(void **state)
 {
-	const unsigned int body = STATE_PROXY | STATE_DATA | STATE_CHUNK | STATE_SWALLOW;
+	const unsigned int body = STATE_PROXY | STATE_DATA | STATE_CHUNK | STATE_SWALLOW |
+				  STATE_CHALLENGED;
 	unsigned int all = 0;
 	size_t i;
 

@@ -6,34 +6,18 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <tls.h>
 #include <unistd.h>
 
+#include "lib/net/io.h"
 #include "lib/net/tls_client.h"
+#include "tests/unit/tls_pair.h"
 
 #define ROUNDS_MAX 100
-
-/* Made for this test, self-signed, for peer.test alone. */
-static const char certificate[] =
-    "-----BEGIN CERTIFICATE-----\n"
-    "MIIBlDCCATugAwIBAgIUVyCFQZFZ9eqcGucENxzWZ8b0vGEwCgYIKoZIzj0EAwIw\n"
-    "FDESMBAGA1UEAwwJcGVlci50ZXN0MCAXDTI2MTEyMzAwNTc0OVoYDzIxMjYxMDMw\n"
-    "MDA1NzQ5WjAUMRIwEAYDVQQDDAlwZWVyLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
-    "PQMBBwNCAAS33WtASjxKYSg9xlJ6260aSw446lz9cH5Ev6E7bgPmou9C0gevQUUc\n"
-    "H10ZGg7gW5yT0QperVxsmD6KCvMyrJDyo2kwZzAdBgNVHQ4EFgQUs5OmEgmn9kaN\n"
-    "owb6/EIo5mTADRgwHwYDVR0jBBgwFoAUs5OmEgmn9kaNowb6/EIo5mTADRgwDwYD\n"
-    "VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglwZWVyLnRlc3QwCgYIKoZIzj0EAwID\n"
-    "RwAwRAIgXOdMUi7IpJJeS+n4+4tSd2EtOu+cNB8fMI62czFUBhICIDLCzV/B4HrT\n"
-    "hxjUuoMFqg8VMyGw3zMoPia/QcJ3XtXa\n"
-    "-----END CERTIFICATE-----\n";
-static const char key[] = "-----BEGIN PRIVATE KEY-----\n"
-			  "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCQS2zaoixejJrowX\n"
-			  "dTxE1MAz1HqX1DiUQmjRF8lfntOhRANCAAS33WtASjxKYSg9xlJ6260aSw446lz9\n"
-			  "cH5Ev6E7bgPmou9C0gevQUUcH10ZGg7gW5yT0QperVxsmD6KCvMyrJDy\n"
-			  "-----END PRIVATE KEY-----\n";
 
 static struct tls *
 server_create(void)
@@ -71,21 +55,37 @@ handshake(struct tls *client, struct tls *server)
 	return -1;
 }
 
+static void
+on_end(void *arg, struct io *io, enum io_end why)
+{
+	(void)arg;
+	(void)io;
+	(void)why;
+}
+
+static const struct io_callbacks callbacks = {.on_end = on_end};
+
 static int
 try_host(struct tls_client *t, const char *host, bool verify)
 {
 	struct tls *server = server_create(), *accepted = NULL, *client;
+	struct event_base *base;
+	struct io *io;
 	int pair[2], rc;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-	client = tls_client_connect(t, pair[0], host, verify);
+	base = event_base_new();
+	io = io_create(base, pair[0], &callbacks, NULL);
+	assert_non_null(io);
+	client = tls_client_connect(t, io, host, verify);
 	assert_non_null(client);
 	assert_int_equal(tls_accept_socket(server, &accepted, pair[1]), 0);
 	rc = handshake(client, accepted);
 	tls_free(client);
 	tls_free(accepted);
 	tls_free(server);
-	(void)close(pair[0]);
+	io_free(io);
+	event_base_free(base);
 	(void)close(pair[1]);
 	return rc;
 }
@@ -111,11 +111,11 @@ test_no_bundle(void **state)
 	struct tls_client *t = tls_client_create();
 
 	(void)state;
-	assert_null(tls_client_connect(t, 0, "peer.test", true));
+	assert_null(tls_client_connect(t, NULL, "peer.test", true));
 	assert_int_equal(tls_client_set_ca(t, "", 0), -1);
 	assert_int_equal(tls_client_set_ca(t, "no certificate", 14), -1);
 	assert_false(tls_client_can_verify(t));
-	assert_null(tls_client_connect(t, 0, "peer.test", true));
+	assert_null(tls_client_connect(t, NULL, "peer.test", true));
 	tls_client_free(t);
 }
 

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Files that are read for a process, so that it needs no file of its own:
+ * certificates, private keys, tables of passwords.
+ *
+ * Invariant: of what is in such a file, nothing stays here.  It passes through
+ * one piece on the stack and the buffer of the channel, and both are wiped.
+ */
+#include "smtpd/smtpd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "lib/base/str.h"
+
+#define KIB	   (UINT64_C(1) << 10)
+#define MIB	   (UINT64_C(1) << 20)
+#define TO_SESSION (1U << ROLE_SESSION)
+#define TO_VAULT   (1U << ROLE_VAULT)
+
+/* Who gets which: a key leaves for the vault alone. */
+static const struct {
+	const char *what;
+	uint64_t max;
+	unsigned int to;
+} kinds[IPC_DATA__MAX] = {
+    [IPC_DATA_CERT] = {"certificate", MIB, TO_SESSION | TO_VAULT},
+    [IPC_DATA_KEY] = {"key", 64 * KIB, TO_VAULT},
+    [IPC_DATA_OCSP] = {"OCSP response", 64 * KIB, TO_SESSION | TO_VAULT},
+    [IPC_DATA_CA] = {"CA certificates", MIB, TO_SESSION},
+    [IPC_DATA_TABLE] = {"table", 64 * MIB, TO_VAULT},
+};
+
+/* -- which files there are -- */
+
+#define PER_PKI 3
+
+static void
+file_of_pki(const struct conf_pki *p, size_t n, struct secret_file *f)
+{
+	const char *const paths[PER_PKI] = {p->cert, p->key, p->ocsp};
+	static const enum ipc_data kind[PER_PKI] = {IPC_DATA_CERT, IPC_DATA_KEY, IPC_DATA_OCSP};
+
+	*f = (struct secret_file){.kind = kind[n], .name = p->name, .path = paths[n]};
+}
+
+/* The n-th of the configuration, of all that could be; its path is NULL where it is none. */
+static bool
+file_at(const struct conf *c, size_t n, struct secret_file *f)
+{
+	const struct conf_table *t;
+
+	if (n < PER_PKI * c->npkis) {
+		file_of_pki(&c->pkis[n / PER_PKI], n % PER_PKI, f);
+		return true;
+	}
+	n -= PER_PKI * c->npkis;
+	if (n < c->ncas) {
+		*f = (struct secret_file){IPC_DATA_CA, c->cas[n].name, c->cas[n].cert};
+		return true;
+	}
+	n -= c->ncas;
+	if (n >= c->ntables)
+		return false;
+	t = &c->tables[n];
+	*f = (struct secret_file){.kind = IPC_DATA_TABLE, .name = t->name};
+	if (t->kind == CONF_TABLE_FILE && conf_table_is_secret(c, t->name))
+		f->path = t->path;
+	return true;
+}
+
+bool
+secrets_next(const struct conf *c, enum role to, size_t *n, struct secret_file *f)
+{
+	while (file_at(c, (*n)++, f))
+		if (f->path != NULL && (kinds[f->kind].to & 1U << to) != 0)
+			return true;
+	return false;
+}
+
+/* -- one of them -- */
+
+const char *
+secrets_key_fault(const struct stat *st)
+{
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return "it belongs to another user";
+	return (st->st_mode & 077) != 0 ? "others can read it; make it mode 0600" : NULL;
+}
+
+static void
+log_file(const struct secret_file *f, const char *event, const char *why)
+{
+	struct logline l;
+
+	logline_start(&l, LOG_LEVEL_WARN, event);
+	logline_str(&l, "kind", kinds[f->kind].what);
+	logline_str(&l, "name", f->name);
+	logline_str(&l, "path", f->path);
+	logline_str(&l, "error", why);
+	logline_end(&l);
+}
+
+const char *
+secrets_open(const struct secret_file *f, int *fd, struct stat *st)
+{
+	const char *why = NULL;
+
+	/* A FIFO must not be able to hang us. */
+	if ((*fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) == -1)
+		return strerror(errno);
+	if (fstat(*fd, st) == -1)
+		why = strerror(errno);
+	else if (!S_ISREG(st->st_mode))
+		why = "not a plain file";
+	else if ((uint64_t)st->st_size > kinds[f->kind].max)
+		why = "too large";
+	else if (st->st_size == 0 && f->kind != IPC_DATA_TABLE)
+		why = "empty";
+	if (why != NULL) {
+		(void)close(*fd);
+		*fd = -1;
+		return why;
+	}
+	return NULL;
+}
+
+static int
+send_data(struct child *c, const struct feed *f, struct span data, bool last)
+{
+	struct msg_file_data m = {
+	    .kind = (uint8_t)f->kind, .name = f->name, .last = last, .data = data};
+
+	return channel_send(c->ch, MSG_file_data, &m);
+}
+
+/* Says that the file at hand is whole, or (without data) that it can't be read. */
+static int
+end_file(struct child *c, struct span data)
+{
+	struct feed *f = &c->feed;
+
+	if (f->fd != -1)
+		(void)close(f->fd);
+	f->fd = -1;
+	return send_data(c, f, data, true);
+}
+
+int
+secrets_begin(struct child *c, const struct secret_file *file)
+{
+	/* No octets at all would say that it can't be read, which is not what an empty table is. */
+	static const struct span blank_line = {(const uint8_t *)"\n", 1};
+	struct feed *f = &c->feed;
+	struct stat st;
+	const char *why;
+
+	f->kind = file->kind;
+	str_cut(f->name, sizeof(f->name), file->name);
+	if ((why = secrets_open(file, &f->fd, &st)) != NULL) {
+		log_file(file, "file-not-read", why);
+		return secrets_give_up(c);
+	}
+	if (file->kind == IPC_DATA_KEY && (why = secrets_key_fault(&st)) != NULL)
+		log_file(file, "key-unsafe", why);
+	f->left = (uint64_t)st.st_size;
+	return f->left == 0 ? end_file(c, blank_line) : 0;
+}
+
+int
+secrets_go_on(struct child *c)
+{
+	uint8_t piece[IPC_CHUNK_MAX];
+	struct feed *f = &c->feed;
+	ssize_t n;
+	int rc;
+
+	do
+		n = read(f->fd, piece, f->left < sizeof(piece) ? f->left : sizeof(piece));
+	while (n == -1 && errno == EINTR);
+	if (n <= 0) {
+		log_warn("event=file-not-read name=%s error=\"%s\"", f->name,
+		    n == 0 ? "it became shorter" : strerror(errno));
+		return secrets_give_up(c);
+	}
+	f->left -= (uint64_t)n;
+	if (f->left == 0)
+		rc = end_file(c, (struct span){piece, (size_t)n});
+	else
+		rc = send_data(c, f, (struct span){piece, (size_t)n}, false);
+	explicit_bzero(piece, (size_t)n);
+	return rc;
+}
+
+int
+secrets_give_up(struct child *c)
+{
+	return end_file(c, (struct span){NULL, 0});
+}

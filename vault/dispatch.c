@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What reaches smtpd-vault, and where it goes: its life, its questions.
+ *
+ * Invariants: nothing here waits, and nothing hashes a password; whatever is
+ * slow is a hasher's, and asked for by whoever will hear the answer.  A drain
+ * ends this program after the sessions.  Fatal: no memory for a configuration.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/base/time.h"
+#include "lib/secret/scram.h"
+#include "lib/secret/token.h"
+#include "vault/admin.h"
+#include "vault/backoff.h"
+#include "vault/exchange.h"
+#include "vault/keys.h"
+#include "vault/passwords.h"
+#include "vault/remote.h"
+#include "vault/scram_tables.h"
+#include "vault/sign.h"
+#include "vault/tickets.h"
+#include "vault/vault.h"
+#include "vault/work.h"
+
+int
+vault_init(struct vault *v)
+{
+	v->keys = keys_create();
+	v->signs = sign_links_create();
+	v->tickets = tickets_create();
+	v->passwords = passwords_create();
+	v->scram_tables = scram_tables_create();
+	v->work = work_create(&v->service);
+	v->backoff = backoff_create();
+	v->exchanges = exchanges_create();
+	if (v->keys == NULL || v->signs == NULL || v->tickets == NULL || v->passwords == NULL ||
+	    v->scram_tables == NULL || v->work == NULL || v->backoff == NULL ||
+	    v->exchanges == NULL)
+		return -1;
+	return 0;
+}
+
+/* The service is gone, and with it channels and events: what hangs on those ends with the process. */
+void
+vault_free(struct vault *v)
+{
+	if (v->work != NULL && v->exchanges != NULL) {
+		exchanges_free(v->exchanges);
+		scram_tables_free(v->scram_tables, v);
+	}
+	work_free(v->work);
+	backoff_free(v->backoff);
+	passwords_free(v->passwords);
+	tickets_free(v->tickets);
+	sign_links_free(v->signs);
+	keys_free(v->keys);
+}
+
+/* -- configuration -- */
+
+static void
+start_remotes(struct vault *v)
+{
+	if (v->remotes == NULL)
+		v->remotes = remotes_create(service_base(v->service), service_asks(v->service),
+		    service_peer(v->service, ROLE_PARENT, 0));
+	if (v->remotes == NULL)
+		fatal("event=no-memory");
+}
+
+static void
+configure(void *ctx, const struct conf *conf)
+{
+	struct vault *v = ctx;
+	const struct backoff_limits limits = {.free_failures = conf->values.auth_free_failures,
+	    .max_block_ms = conf->values.auth_max_block_s * 1000};
+
+	start_remotes(v);
+	if (passwords_configure(v->passwords, conf) == -1 ||
+	    remotes_configure(v->remotes, conf) == -1)
+		fatal("event=tables-not-configured error=\"%s\"", strerror(errno));
+	keys_commit(v->keys, time_wall_s());
+	backoff_configure(v->backoff, &limits);
+	v->conf = conf;
+	scram_tables_changed(v);
+}
+
+static void
+on_file_data(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	const struct msg_file_data *m = &msg->file_data;
+	struct vault *v = ctx;
+	struct logline l;
+	int rc;
+
+	(void)ch;
+	(void)fd;
+	rc = m->kind == IPC_DATA_TABLE ? passwords_feed(v->passwords, m) : keys_feed(v->keys, m);
+	if (rc == 0)
+		return;
+	logline_start(&l, LOG_LEVEL_WARN, "file-not-loaded");
+	logline_str(&l, "name", m->name);
+	logline_str(&l, "error", strerror(errno));
+	logline_end(&l);
+}
+
+/* Outside the sandbox: what libraries do only once, and look for files meanwhile. */
+static int
+prepare(void *ctx)
+{
+	const struct vault *v = ctx;
+	const uint8_t secret[SCRAM_KEY_SIZE] = {0};
+	struct scram_keys keys;
+	char key[TOKEN_KEY_SIZE];
+
+	if (v->conf == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	scram_keys_fake(secret, "", SCRAM_ITERATIONS_MIN, SCRAM_SALT_SIZE, &keys);
+	token_key("", 0, key);
+	return 0;
+}
+
+/* -- life -- */
+
+static int
+begin(void *ctx)
+{
+	struct vault *v = ctx;
+
+	tickets_tick(v, service_now_s(v->service));
+	return 0;
+}
+
+static void
+on_link(void *ctx, struct channel *ch)
+{
+	struct vault *v = ctx;
+
+	if (channel_peer(ch) == ROLE_HASHER)
+		work_link(v->work, ch);
+	if (channel_peer(ch) != ROLE_SESSION)
+		return;
+	v->nsessions++;
+	scram_tables_link(v, ch);
+	tickets_link(v, ch);
+}
+
+static void
+stop_if_drained(struct vault *v)
+{
+	if (service_is_draining(v->service) &&
+	    (v->nsessions == 0 || service_now_ms(v->service) >= v->drain_deadline_ms))
+		service_stop(v->service);
+}
+
+static void
+on_unlink(void *ctx, struct channel *ch)
+{
+	struct vault *v = ctx;
+
+	if (channel_peer(ch) == ROLE_HASHER)
+		work_unlink(v->work, ch);
+	if (channel_peer(ch) != ROLE_SESSION)
+		return;
+	exchanges_unlink(v, ch);
+	v->nsessions--;
+	stop_if_drained(v);
+}
+
+static void
+on_drain(void *ctx, int64_t deadline_ms)
+{
+	struct vault *v = ctx;
+
+	v->drain_deadline_ms = deadline_ms;
+	stop_if_drained(v);
+}
+
+static void
+on_turn(void *ctx)
+{
+	struct vault *v = ctx;
+
+	work_run(v->work);
+	sign_links_run(v);
+}
+
+static void
+on_tick(void *ctx)
+{
+	struct vault *v = ctx;
+	int64_t now_ms = service_now_ms(v->service), now_s = service_now_s(v->service);
+
+	exchanges_tick(v, now_ms);
+	remotes_tick(v->remotes, now_ms);
+	backoff_tick(v->backoff, now_ms);
+	scram_tables_tick(v, now_ms);
+	tickets_tick(v, now_s);
+	keys_tick(v->keys, now_s);
+	stop_if_drained(v);
+}
+
+static void
+counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), void *arg)
+{
+	const struct vault *v = ctx;
+	const struct keys_counters *k = keys_counters(v->keys);
+	const struct vault_counters *c = &v->counters;
+	const struct {
+		const char *name;
+		uint64_t value;
+	} rows[] = {
+	    {"auth.ok", c->auth_ok},
+	    {"auth.refused", c->auth_refused},
+	    {"auth.malformed", c->auth_malformed},
+	    {"auth.blocked", c->auth_blocked},
+	    {"auth.trouble", c->auth_trouble},
+	    {"auth.under-way", exchanges_count(v->exchanges)},
+	    {"auth.waiting", work_waiting(v->work)},
+	    {"auth.failing", backoff_count(v->backoff)},
+	    {"hashers", work_hashers(v->work)},
+	    {"sign.done", k->signatures},
+	    {"sign.refused", k->refused},
+	    {"sign.failed", k->failed},
+	};
+	size_t i;
+
+	for (i = 0; i < NITEMS(rows); i++)
+		row(arg, rows[i].name, rows[i].value);
+}
+
+/* -- questions -- */
+
+static void
+on_sign_link(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	sign_link(ctx, msg->sign_link.instance, fd);
+}
+
+static void
+on_sign(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	sign_answer(ctx, ch, &msg->sign);
+}
+
+static void
+on_auth_begin(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	exchange_begin(ctx, ch, &msg->auth_begin);
+}
+
+static void
+on_auth_response(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	exchange_response(ctx, ch, &msg->auth_response);
+}
+
+static void
+on_auth_cancel(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	exchange_cancel(ctx, ch, msg->req);
+}
+
+static void
+on_hash_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct vault *v = ctx;
+
+	(void)fd;
+	work_answer(v->work, ch, msg->req, (enum ipc_outcome)msg->hash_verdict.outcome, "");
+}
+
+static void
+on_found(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	const struct msg_found *m = &msg->found;
+	struct vault *v = ctx;
+
+	(void)fd;
+	work_answer(v->work, ch, m->req, (enum ipc_outcome)m->outcome, m->value);
+}
+
+static void
+on_shadow_answer(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	exchange_shadow(ctx, &msg->shadow_answer);
+}
+
+static void
+on_helper_link(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct vault *v = ctx;
+
+	remotes_on_link(v->remotes, ch, msg->req, fd);
+}
+
+static void
+on_helper_refused(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct vault *v = ctx;
+
+	(void)fd;
+	remotes_on_refused(v->remotes, ch, msg->req, msg->helper_refused.text);
+}
+
+static void
+on_certificates(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	admin_certificates(ctx, ch, msg->req);
+}
+
+static void
+on_logins(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	admin_logins(ctx, ch, &msg->logins);
+}
+
+static void
+on_logins_clear(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	admin_logins_clear(ctx, ch, &msg->logins_clear);
+}
+
+static const channel_handler handlers[MSG__MAX] = {
+    [MSG_file_data] = on_file_data,
+    [MSG_sign_link] = on_sign_link,
+    [MSG_sign] = on_sign,
+    [MSG_auth_begin] = on_auth_begin,
+    [MSG_auth_response] = on_auth_response,
+    [MSG_auth_cancel] = on_auth_cancel,
+    [MSG_hash_verdict] = on_hash_verdict,
+    [MSG_found] = on_found,
+    [MSG_shadow_answer] = on_shadow_answer,
+    [MSG_helper_link] = on_helper_link,
+    [MSG_helper_refused] = on_helper_refused,
+    [MSG_certificates] = on_certificates,
+    [MSG_logins] = on_logins,
+    [MSG_logins_clear] = on_logins_clear,
+};
+
+const struct service_program vault_program = {
+    .role = ROLE_VAULT,
+    .handlers = handlers,
+    .configure = configure,
+    .prepare = prepare,
+    .begin = begin,
+    .on_link = on_link,
+    .on_unlink = on_unlink,
+    .on_turn = on_turn,
+    .on_tick = on_tick,
+    .on_drain = on_drain,
+    .counters = counters,
+};
