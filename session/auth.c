@@ -254,7 +254,7 @@ cmd_auth(struct session *s, const struct command *c)
 	enum reply r = refusal(s);
 
 	if (r == REPLY_NONE && len == 0)
-		r = REPLY_NO_SUCH_MECHANISM;
+		r = REPLY_AUTH_WHICH;
 	if (r != REPLY_NONE) {
 		session_reply(s, r);
 		return;
@@ -355,6 +355,10 @@ void
 auth_verdict(struct session *s, enum ipc_auth result, const char *login)
 {
 	s->question = 0;
+	if (s->state == STATE_CHALLENGED) {
+		s->auth_lost = true; /* it is told when it speaks */
+		return;
+	}
 	if (result == IPC_AUTH_OK && (s->auth = strdup(login)) == NULL)
 		result = IPC_AUTH_TROUBLE;
 	session_enter(s, STATE_IDLE);

@@ -5,6 +5,7 @@
  * Invariants: what is here is public.  The files of a reload take the place of those before as one; what could not be
  * read, or makes no context, leaves the old one in use.  Nothing here is fatal.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -24,6 +25,8 @@ struct cert_file {
 	enum ipc_data kind;
 	char name[IPC_NAME_MAX + 1];
 	struct buf data;
+	bool bad;   /* a piece did not fit */
+	bool whole; /* its last piece has come */
 };
 
 LIST_HEAD(cert_files, cert_file);
@@ -89,13 +92,26 @@ file_get(struct certs *c, enum ipc_data kind, const char *name)
 	return f;
 }
 
+/* What follows the last piece of a file is the first of it again. */
 void
 certs_take(struct certs *c, const struct msg_file_data *m)
 {
 	struct cert_file *f = file_get(c, (enum ipc_data)m->kind, m->name);
 
-	if (f == NULL || buf_append(&f->data, m->data.data, m->data.len) == -1)
-		log_warn("event=file-dropped name=\"%s\" why=\"too big\"", m->name);
+	if (f == NULL)
+		return;
+	if (f->whole) {
+		buf_free(&f->data);
+		f->whole = f->bad = false;
+	}
+	f->whole = m->last;
+	if (!f->bad && buf_append(&f->data, m->data.data, m->data.len) == -1) {
+		log_warn("event=file-dropped name=\"%s\" error=\"%s\"", m->name, strerror(errno));
+		f->bad = true;
+	}
+	/* As if it could not be read; which is what a last piece without octets says. */
+	if (f->bad || (m->last && m->data.len == 0))
+		buf_free(&f->data);
 }
 
 /* Those that the configuration of before made no use of are gone; the others may still be fallen back on. */
@@ -120,17 +136,20 @@ contexts_age(struct certs *c)
 void
 certs_whole(struct certs *c)
 {
-	struct cert_file *f, *old;
+	struct cert_file *f, *old, *next;
 
 	contexts_age(c);
+	for (old = LIST_FIRST(&c->files); old != NULL; old = next) {
+		next = LIST_NEXT(old, entry);
+		f = file_find(&c->coming, old->kind, old->name);
+		if (f == NULL || f->data.len > 0)
+			file_free(old);
+		else
+			file_free(f); /* not to be read now: the old one stays */
+	}
 	while ((f = LIST_FIRST(&c->coming)) != NULL) {
 		LIST_REMOVE(f, entry);
-		old = file_find(&c->files, f->kind, f->name);
-		if (old != NULL && f->data.len > 0)
-			file_free(old);
 		LIST_INSERT_HEAD(&c->files, f, entry);
-		if (old != NULL && f->data.len == 0)
-			file_free(f); /* not to be read now: the old one stays */
 	}
 	c->ncoming = 0;
 }

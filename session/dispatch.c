@@ -236,7 +236,9 @@ on_auth_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	const struct msg_auth_verdict *m = &msg->auth_verdict;
 	struct program *p = ctx;
-	struct session *s = waiting_session(p, ch, m->req, STATE_CHECKING);
+	/* Bad news may come while the client is to speak: it was silent for too long. */
+	struct session *s = waiting_session(p, ch, m->req,
+	    m->result == IPC_AUTH_OK ? STATE_CHECKING : STATE_CHECKING | STATE_CHALLENGED);
 
 	(void)fd;
 	if (s == NULL)

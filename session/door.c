@@ -143,8 +143,8 @@ door_answer(struct session *s, const struct msg_client_verdict *m)
 		return;
 	}
 	s->may_xclient |= m->xclient;
-	s->junk |= m->junk;
-	s->bypass |= m->bypass;
+	s->junk = s->door_junk = s->junk || m->junk;
+	s->bypass = s->door_bypass = s->bypass || m->bypass;
 	if (keep_name(s, m) == -1)
 		session_quit(s, REPLY_NO_MEMORY);
 	else if (wait_s > 0 && !session_is_local(s))

@@ -57,7 +57,8 @@ mail_unsupported(const struct session *s, const struct mail_args *a)
 	if (!s->extended && (a->has_size || a->body != BODY_KIND_NONE || a->smtputf8))
 		return true;
 	return (report && (!s->extended || s->policy->no_dsn)) ||
-	       (a->has_auth && s->auth == NULL) || (a->requiretls && io_tls(s->io) == NULL) ||
+	       (a->has_auth && s->auth == NULL && !auth_is_offered(s)) ||
+	       (a->requiretls && io_tls(s->io) == NULL) ||
 	       (submitter && !(s->extended && hello_serves_submitters(s)));
 }
 

@@ -63,6 +63,7 @@
 	X(AUTH_TROUBLE, 454, "4.7.0", "Logins can't be checked right now, try again later")        \
 	X(AUTH_LINE_TOO_LONG, 500, "5.5.6", "That is too long for a line of AUTH")                 \
 	X(AUTH_CANCELLED, 501, "5.7.0", "Authentication cancelled")                                \
+	X(AUTH_WHICH, 501, "5.5.4", "AUTH takes the name of a mechanism")                          \
 	X(AUTH_MALFORMED, 501, "5.5.2", "That is not Base64, or not what the mechanism says")      \
 	X(AUTH_ALREADY, 503, "5.5.1", "You are authenticated already")                             \
 	X(NO_SUCH_MECHANISM, 504, "5.5.4", "No such mechanism of authentication here")             \

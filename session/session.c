@@ -270,7 +270,7 @@ static void
 quit_if_draining(struct session *s)
 {
 	if (service_is_draining(s->program->service) &&
-	    (s->state & (unsigned int)STATE_ANY_COMMAND) != 0)
+	    (s->state & (unsigned int)(STATE_ANY_COMMAND | STATE_CHALLENGED)) != 0)
 		session_quit(s, REPLY_CLOSING);
 }
 
@@ -377,30 +377,30 @@ on_eof(void *arg, struct io *io)
 	on_input(s, io);
 }
 
-/* While we are the ones who are awaited, the client's silence is no fault. */
+/*
+ * While we are the ones who are awaited, the client's silence is no fault.  Else it
+ * is told why it ends (RFC 5321 4.5.3.2), and has a moment to read that.
+ */
 static bool
 on_timeout(void *arg, struct io *io)
 {
-	const struct session *s = arg;
+	struct session *s = arg;
 
 	(void)io;
-	return s->state != STATE_CLOSING && (s->state & (unsigned int)STATE_WAITING) != 0;
+	if (s->state == STATE_CLOSING)
+		return false;
+	if ((s->state & (unsigned int)STATE_WAITING) == 0)
+		session_quit(s, REPLY_TIMEOUT);
+	return true;
 }
 
 static void
 on_end(void *arg, struct io *io, enum io_end why)
 {
 	struct session *s = arg;
-	const struct reply_row *row = reply_row(REPLY_TIMEOUT);
-	char line[128];
-	int n;
 
+	(void)io;
 	if (why == IO_TLS_FAILED)
 		tls_failed(s);
-	/* RFC 5321 4.5.3.2: say why, if there is still somebody to say it to. */
-	if (why == IO_TIMEOUT && s->state != STATE_CLOSING && io_tls(io) == NULL) {
-		n = snprintf(line, sizeof(line), "%d %s %s\r\n", row->code, row->status, row->text);
-		(void)send(io_fd(io), line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	}
 	session_bury(s);
 }

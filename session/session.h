@@ -103,21 +103,22 @@ struct session { /* owned by the list of its program */
 	struct io *io;
 	struct policy *policy;
 	struct addr peer;
-	bool local, extended;	 /* extended: EHLO or LHLO rather than HELO */
-	bool eof;		 /* the client will say nothing more */
-	bool buried;		 /* in p->buried: freed at the end of the turn */
-	bool entered;		 /* lookup counts the visit, and must be told of its end */
-	bool admitted;		 /* lookup said that it may stay */
-	bool spoken_for;	 /* the peer is not who is connected: PROXY, XCLIENT */
-	bool may_xclient, named; /* named: XCLIENT told the name */
-	bool junk, bypass;	 /* the filters said so */
-	uint8_t rdns;		 /* enum ipc_rdns */
-	uint8_t phase;		 /* enum conf_phase that the filters are asked about */
-	enum state state, back;	 /* back: where a delay or a filter's refusal leads */
-	char *helo;		 /* NULL: none */
-	char *auth;		 /* the login; NULL: none */
-	bool owns_sender;	 /* it may send as what it owns, and nothing else */
-	char *pki;		 /* whose key signed the TLS handshake; NULL: nobody knows */
+	bool local, extended;	     /* extended: EHLO or LHLO rather than HELO */
+	bool eof;		     /* the client will say nothing more */
+	bool buried;		     /* in p->buried: freed at the end of the turn */
+	bool entered;		     /* lookup counts the visit, and must be told of its end */
+	bool admitted;		     /* lookup said that it may stay */
+	bool spoken_for;	     /* the peer is not who is connected: PROXY, XCLIENT */
+	bool may_xclient, named;     /* named: XCLIENT told the name */
+	bool junk, bypass;	     /* the filters said so */
+	bool door_junk, door_bypass; /* when it came */
+	uint8_t rdns;		     /* enum ipc_rdns */
+	uint8_t phase;		     /* enum conf_phase that the filters are asked about */
+	enum state state, back;	     /* back: where a delay or a filter's refusal leads */
+	char *helo;		     /* NULL: none */
+	char *auth;		     /* the login; NULL: none */
+	bool owns_sender;	     /* it may send as what it owns, and nothing else */
+	char *pki;		     /* whose key signed the TLS handshake; NULL: nobody knows */
 	unsigned int auth_failures;
 	bool auth_lost;		/* the vault went away while the client was to say more */
 	char *name;		/* what DNS calls the client; NULL: nothing */

@@ -57,8 +57,7 @@ handshake(struct session *s, bool with_input)
 {
 	struct tls *tls = tls_server_accept(s->policy->tls, s->io);
 
-	if (tls == NULL || expect_end(s) == -1) {
-		tls_free(tls);
+	if (tls == NULL) {
 		session_bury(s);
 		return;
 	}
@@ -79,7 +78,10 @@ tls_begin(struct session *s)
 		return;
 	}
 	session_enter(s, STATE_HANDSHAKE);
-	handshake(s, true);
+	if (expect_end(s) == -1)
+		session_bury(s);
+	else
+		handshake(s, true);
 }
 
 /* The key that signed is known in the moment that it did so, for handshakes interleave. */
@@ -114,7 +116,7 @@ log_handshake(const struct session *s, const char *event, const char *why)
 	logline_end(&l);
 }
 
-/* RFC 3207 4.2: nothing that it said before counts, but what a listed host said of it. */
+/* RFC 3207 4.2: nothing that it said before counts. */
 static void
 forget_hello(struct session *s)
 {
@@ -123,11 +125,15 @@ forget_hello(struct session *s)
 	free(s->auth);
 	s->auth = NULL;
 	s->extended = s->owns_sender = false;
+	s->junk = s->door_junk;
+	s->bypass = s->door_bypass;
 }
 
 void
 tls_ready(struct session *s)
 {
+	if (s->buried)
+		return;
 	event_free(s->timer);
 	s->timer = NULL;
 	s->program->handshakes++;
@@ -170,6 +176,9 @@ cmd_starttls(struct session *s, const struct command *c)
 	else {
 		session_enter(s, STATE_HANDSHAKE);
 		session_reply(s, REPLY_START_TLS);
+		/* The time begins now: who does not read the reply has not much of it either. */
+		if (!s->buried && expect_end(s) == -1)
+			session_bury(s);
 	}
 }
 
@@ -177,7 +186,8 @@ cmd_starttls(struct session *s, const struct command *c)
 void
 tls_drained(struct session *s)
 {
-	handshake(s, false);
+	if (!s->buried)
+		handshake(s, false);
 }
 
 /* -- what it says of itself -- */

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/conf/database.h"
 
@@ -141,7 +142,10 @@ check_problem(struct checking *k, const char *what, const char *name, const char
 	char quoted[512];
 
 	str_quote(quoted, sizeof(quoted), name);
-	(void)fprintf(stderr, "smtpd: %s %s: %s\n", what, quoted, why);
+	if (k->logs)
+		log_warn("event=file-not-read kind=\"%s\" path=%s error=\"%s\"", what, quoted, why);
+	else
+		(void)fprintf(stderr, "smtpd: %s %s: %s\n", what, quoted, why);
 	k->problems++;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * smtpd -n, certificates.  What is in them is not for the parent to parse:
- * the vault's program looks at each, as the vault's account, and says in
- * lines what it found.  It gets the files open, a clean environment, and
- * seconds; what it says is bounded, and shown escaped.
+ * Certificates, for smtpd -n and before a reload.  What is in them is not for
+ * the parent to parse: the vault's program looks at each, as the vault's account,
+ * and says in lines what it found.  It gets the files open, a clean environment,
+ * and seconds; what it says is bounded, and shown escaped.
  */
 #include "smtpd/smtpd.h"
 
@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 
@@ -145,22 +146,30 @@ ask(const struct smtpd *d, const char *name, int fd[NFILES + 1], struct buf *out
 /* -- what it said -- */
 
 static void
-show(const char *name, const char *line)
+show(const struct checking *k, const char *name, const char *line)
 {
+	struct logline l;
 	char text[512];
 
+	if (k->logs) {
+		logline_start(&l, LOG_LEVEL_WARN, "certificate-problem");
+		logline_str(&l, "pki", name);
+		logline_str(&l, "what", line);
+		logline_end(&l);
+		return;
+	}
 	str_escape(text, sizeof(text), line, strlen(line));
 	(void)fprintf(stderr, "smtpd: certificate \"%s\": %s\n", name, text);
 }
 
 /* A warning keeps that word; how many were more than that. */
 static unsigned int
-show_line(const char *name, const char *line)
+show_line(const struct checking *k, const char *name, const char *line)
 {
 	static const char error[] = "error: ";
 	bool is_error = strncmp(line, error, sizeof(error) - 1) == 0;
 
-	show(name, is_error ? line + sizeof(error) - 1 : line);
+	show(k, name, is_error ? line + sizeof(error) - 1 : line);
 	return is_error;
 }
 
@@ -175,11 +184,11 @@ judge(struct checking *k, const char *name, struct buf *out, int status)
 			next = line + strcspn(line, "\n");
 			if (*next != '\0')
 				*next++ = '\0';
-			errors += show_line(name, line);
+			errors += show_line(k, name, line);
 		}
 	/* Errors without its saying so, or silence where it should have spoken. */
 	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != (errors > 0 ? 1 : 0)) {
-		show(name, "could not be checked");
+		show(k, name, "could not be checked");
 		errors++;
 	}
 	k->problems += errors;
@@ -198,7 +207,7 @@ open_file(struct checking *k, const struct secret_file *f, const char *what)
 		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	else if ((why = secrets_open(f, &fd, &st)) != NULL)
 		check_problem(k, what, f->path, why);
-	else if (f->kind == IPC_DATA_KEY && (why = secrets_key_fault(&st)) != NULL)
+	else if (f->kind == IPC_DATA_KEY && !k->logs && (why = secrets_key_fault(&st)) != NULL)
 		check_problem(k, what, f->path, why);
 	if (fd == -1)
 		return -1;
@@ -231,6 +240,15 @@ check_pki(struct checking *k, const struct conf_pki *p)
 	for (i = 0; i < NFILES; i++)
 		if (fd[i] != -1)
 			(void)close(fd[i]);
+}
+
+bool
+check_pki_is_good(struct smtpd *d, const struct conf_pki *p)
+{
+	struct checking k = {.d = d, .logs = true};
+
+	check_pki(&k, p);
+	return k.problems == 0;
 }
 
 void

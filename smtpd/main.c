@@ -213,6 +213,7 @@ stop(struct smtpd *d)
 	if (d->listen_again != NULL)
 		event_free(d->listen_again);
 	conf_free(d->conf);
+	free(d->pki_is_bad);
 	event_base_free(d->base);
 	log_info("event=stopped");
 }

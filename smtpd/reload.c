@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,6 +123,26 @@ listen_or_retry(struct smtpd *d)
 		(void)event_add(d->listen_again, &soon);
 }
 
+/* Half a renewal must not end what works: the new certificate is there, its key is not yet. */
+static void
+judge_pkis(struct smtpd *d, const struct conf *fresh)
+{
+	size_t i;
+
+	free(d->pki_is_bad);
+	d->pki_is_bad = fresh->npkis == 0 ? NULL : calloc(fresh->npkis, sizeof(bool));
+	if (d->pki_is_bad == NULL)
+		return;
+	for (i = 0; i < fresh->npkis; i++) {
+		const struct conf_pki *p = &fresh->pkis[i];
+
+		if (conf_pki_find(d->conf, p->name) == NULL || check_pki_is_good(d, p))
+			continue;
+		d->pki_is_bad[i] = true;
+		log_warn("event=certificate-kept pki=\"%s\" note=\"the one of before\"", p->name);
+	}
+}
+
 void
 reload(struct smtpd *d)
 {
@@ -141,6 +162,7 @@ reload(struct smtpd *d)
 	}
 	TAILQ_FOREACH (c, &d->children, entry)
 		slice_stop(c);
+	judge_pkis(d, fresh);
 	conf_free(d->conf);
 	d->conf = fresh;
 	d->generation++;

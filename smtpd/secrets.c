@@ -150,6 +150,20 @@ end_file(struct child *c, struct span data)
 	return send_data(c, f, data, true);
 }
 
+/* A certificate that its key does not match is of no use: the pair of before is. */
+static bool
+is_of_bad_pki(const struct smtpd *d, const struct secret_file *file)
+{
+	size_t i;
+
+	if (d->pki_is_bad == NULL || file->kind == IPC_DATA_CA || file->kind == IPC_DATA_TABLE)
+		return false;
+	for (i = 0; i < d->conf->npkis; i++)
+		if (strcmp(d->conf->pkis[i].name, file->name) == 0)
+			return d->pki_is_bad[i];
+	return false;
+}
+
 int
 secrets_begin(struct child *c, const struct secret_file *file)
 {
@@ -161,6 +175,8 @@ secrets_begin(struct child *c, const struct secret_file *file)
 
 	f->kind = file->kind;
 	str_cut(f->name, sizeof(f->name), file->name);
+	if (c->has_files && is_of_bad_pki(c->smtpd, file))
+		return secrets_give_up(c);
 	if ((why = secrets_open(file, &f->fd, &st)) != NULL) {
 		log_file(file, "file-not-read", why);
 		return secrets_give_up(c);

@@ -58,6 +58,7 @@ send_more(struct child *c)
 	if (secrets_next(c->smtpd->conf, c->row->role, &f->next, &file))
 		return secrets_begin(c, &file);
 	f->active = false;
+	c->has_files = true;
 	return send_conf(c) == -1 ? -1 : child_configured(c);
 }
 

@@ -64,6 +64,7 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	bool has_entered, draining;
 	bool locked; /* was told to enter its role: links and sockets may follow */
 	struct feed feed;
+	bool has_files; /* of a configuration before this one */
 	char lost[IPC_NAME_MAX + 1];
 	int listener_fd; /* seccomp notifications, -1: none */
 	struct event *listener;
@@ -92,6 +93,7 @@ TAILQ_HEAD(children, child);
 struct smtpd {
 	struct event_base *base;
 	struct conf *conf;
+	bool *pki_is_bad; /* of conf's pkis: who has the files of before keeps them; NULL: none */
 	uint32_t generation;
 	struct children children;
 	struct listening *listening;
@@ -205,11 +207,13 @@ void dispatch_pause_state(struct child *c);
 /* check_pki.c */
 struct checking;
 void check_pkis(struct checking *k);
+bool check_pki_is_good(struct smtpd *d, const struct conf_pki *p); /* what is not, is logged */
 
 /* check.c */
 struct checking {
 	struct smtpd *d;
 	unsigned int problems;
+	bool logs; /* problems are logged, not printed */
 };
 void check_problem(struct checking *k, const char *what, const char *name, const char *why);
 int check_all(struct smtpd *d); /* smtpd -n: exit status */

@@ -283,7 +283,7 @@ child_spawn(struct child *c)
 	if (spawn(c, &fd) == -1)
 		return -1;
 	c->started_ms = time_mono_ms();
-	c->has_entered = c->locked = c->draining = false;
+	c->has_entered = c->locked = c->draining = c->has_files = false;
 	if ((c->ch = channel_create(d->base, fd, c->row->role, c->instance, &d->rules)) == NULL) {
 		(void)close(fd);
 		return -1;

@@ -19,7 +19,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/str.h"
 #include "vault/certificate_private.h"
@@ -43,12 +42,19 @@ certificate_problem(struct certificate *c, bool is_error, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* By the library's own arithmetic: the C library's would look for a time zone. */
 int64_t
 certificate_time(const ASN1_TIME *t)
 {
-	struct tm tm;
+	ASN1_TIME *epoch = ASN1_TIME_new();
+	int days, seconds;
+	int64_t result = 0;
 
-	return ASN1_TIME_to_tm(t, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+	if (epoch != NULL && ASN1_TIME_set_string(epoch, "19700101000000Z") == 1 &&
+	    ASN1_TIME_diff(&days, &seconds, epoch, t) == 1)
+		result = (int64_t)days * 86400 + seconds;
+	ASN1_TIME_free(epoch);
+	return result;
 }
 
 /* -- the certificate, and those that come after it -- */
@@ -139,9 +145,10 @@ check_leaf(struct certificate *c)
 		certificate_problem(c, false, "is that of an authority, not of a server");
 	if (X509_check_purpose(c->leaf, X509_PURPOSE_SSL_SERVER, 0) != 1)
 		certificate_problem(c, false, "is not meant for TLS servers, by its key usage");
-	if (X509_get_signature_info(c->leaf, &digest, NULL, NULL, NULL) == 1 &&
+	/* The library doesn't look at one that vouches for itself. */
+	if (!is_self_signed && X509_get_signature_info(c->leaf, &digest, NULL, NULL, NULL) == 1 &&
 	    (digest == NID_sha1 || digest == NID_md5))
-		certificate_problem(c, false, "is signed by way of SHA-1 or MD5: refused by many");
+		certificate_problem(c, true, "is signed by way of SHA-1 or MD5: too weak");
 }
 
 /* RFC 8446 4.4.2, RFC 5246 7.4.2: each certificate certifies the one before it. */

@@ -83,6 +83,8 @@ trouble_sqlite(struct table *t, int code)
 {
 	char why[sizeof(t->last_why)];
 
+	/* What was read may be put right without SQLite's noticing it: nothing of it is kept. */
+	(void)sqlite3_db_release_memory(t->db);
 	if (database_file_kind(t->fd) == DATABASE_FILE_WAL)
 		return trouble_wal(t);
 	if ((code & 0xff) == SQLITE_BUSY)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/base/log.h"
+#include "lib/base/str.h"
 #include "vault/remote_private.h"
 
 static void
@@ -225,6 +226,28 @@ table_greeted(struct remote_table *t, struct remote_link *l)
 	}
 }
 
+static size_t
+count_of(const struct remote_questions *list, const char *network)
+{
+	const struct remote_question *q;
+	size_t n = 0;
+
+	TAILQ_FOREACH (q, list, entry)
+		n += strcmp(q->network, network) == 0;
+	return n;
+}
+
+/* Whoever asks much does not keep others from asking. */
+static bool
+is_too_many(const struct remote_table *t, const char *network)
+{
+	size_t i, n = count_of(&t->waiting, network);
+
+	for (i = 0; i < t->protocol->links; i++)
+		n += count_of(&t->links[i].questions, network);
+	return n >= REMOTE_WAITING_EACH;
+}
+
 /* Can it be asked now, as far as we know? */
 static bool
 table_is_open(struct remote_table *t, enum remote_secret kind)
@@ -253,26 +276,39 @@ table_find(struct remotes *r, const char *name)
 	return NULL;
 }
 
-struct remote_question *
-remote_ask(struct remotes *r, const struct remote_request *request, int64_t now_ms,
-    remote_done done, void *owner)
+static struct remote_question *
+question_create(struct remote_table *t, const struct remote_request *request, const char *network)
 {
-	struct remote_table *t = table_find(r, request->table);
 	struct remote_question *q;
 
-	r->now_ms = now_ms;
-	if (t == NULL || request->secret.len > REMOTE_SECRET_MAX ||
-	    !table_is_open(t, request->kind) || (q = calloc(1, sizeof(*q))) == NULL)
+	if ((q = calloc(1, sizeof(*q))) == NULL)
 		return NULL;
 	buf_init(&q->line, HELPER_LINE_MAX + 1);
+	q->table = t;
+	q->kind = request->kind;
 	q->id = ++t->last_id;
+	str_cut(q->network, sizeof(q->network), network);
 	if (t->protocol->write(&q->line, q->id, request) == -1) {
 		buf_free(&q->line);
 		free(q);
 		return NULL;
 	}
-	q->table = t;
-	q->kind = request->kind;
+	return q;
+}
+
+struct remote_question *
+remote_ask(struct remotes *r, const struct remote_request *request, int64_t now_ms,
+    remote_done done, void *owner)
+{
+	const char *network = request->network != NULL ? request->network : request->client;
+	struct remote_table *t = table_find(r, request->table);
+	struct remote_question *q;
+
+	r->now_ms = now_ms;
+	if (t == NULL || request->secret.len > REMOTE_SECRET_MAX ||
+	    !table_is_open(t, request->kind) || is_too_many(t, network) ||
+	    (q = question_create(t, request, network)) == NULL)
+		return NULL;
 	q->deadline_ms = now_ms + REMOTE_DEADLINE_MS;
 	q->done = done;
 	q->owner = owner;

@@ -22,9 +22,10 @@ struct event_base;
  * One question, one answer, within REMOTE_DEADLINE_MS whatever the other side
  * does.  A back end that is down answers at once: TROUBLE.
  */
-#define REMOTE_DEADLINE_MS 10000
-#define REMOTE_WAITING_MAX 256		/* questions under way to one table */
-#define REMOTE_SECRET_MAX  IPC_SASL_MAX /* octets of a password or token */
+#define REMOTE_DEADLINE_MS  10000
+#define REMOTE_WAITING_MAX  256		 /* questions under way to one table */
+#define REMOTE_WAITING_EACH 16		 /* of them, those of one client */
+#define REMOTE_SECRET_MAX   IPC_SASL_MAX /* octets of a password or token */
 
 struct remotes;
 struct remote_question; /* under way; ends with its answer, or by remote_cancel() */
@@ -37,7 +38,8 @@ enum remote_secret {
 
 struct remote_request { /* copied; the copy is wiped when the question ends */
 	const char *table;
-	const char *client; /* its address, for the other side's log */
+	const char *client;  /* its address, for the other side's log */
+	const char *network; /* whose questions are counted together; NULL: client's */
 	enum remote_secret kind;
 	const char *login; /* of a token: what the client said, "" when it named none; no
 			      control characters, no spaces */

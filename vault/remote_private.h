@@ -29,6 +29,7 @@ struct remote_question { /* owned by the list that it is in */
 	struct remote_table *table;
 	struct remote_link *link; /* NULL: it waits for one */
 	enum remote_secret kind;
+	char network[IPC_WORD_MAX + 1];
 	uint32_t id;
 	struct buf line; /* kept until the answer: a helper may have to be asked again */
 	bool repeated;	 /* something more was said for it; not a third time */

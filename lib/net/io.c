@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/time.h"
 #include "lib/net/io_private.h"
 
 #define IO_READ_SIZE 16384
@@ -70,14 +71,14 @@ static void
 io_want(struct io *io)
 {
 	bool more = !io->paused && !io->eof && io->in.len < io->in.max;
-	bool unsent = io->out.len > 0 && !io->corked;
+	bool unsent = (io->out.len > 0 && !io->corked && !io->write_reads) || io->read_writes;
 
 	if (io->freed || io->ended)
 		return;
 	if (io->connecting)
 		io_arm(io, false, true);
 	else if (!io->handshaking) {
-		io_arm(io, more, unsent);
+		io_arm(io, more || io->write_reads, unsent);
 		if (more && io->unread)
 			event_active(io->readable, EV_READ, 0);
 	}
@@ -92,6 +93,7 @@ io_destroy(struct io *io)
 	event_free(io->writable);
 	buf_free(&io->in);
 	buf_free(&io->out);
+	buf_free(&io->raw);
 	(void)close(io->fd);
 	free(io);
 }
@@ -127,6 +129,24 @@ io_finish(struct io *io, enum io_end why, int error)
 	io->callbacks->on_end(io->arg, io, why);
 }
 
+/*
+ * Octets of the wire may be no octets of what is said over it: under TLS they
+ * restart no interval, or a record could be dragged out for ever.
+ */
+static void
+io_got_on(struct io *io)
+{
+	if (io->tls != NULL)
+		io->progress_ms = time_mono_ms();
+}
+
+static bool
+io_drags(const struct io *io)
+{
+	return io->tls != NULL && !io->handshaking && io->timeout_ms > 0 && !io->paused &&
+	       time_mono_ms() - io->progress_ms >= io->timeout_ms;
+}
+
 /* -- out -- */
 
 static void
@@ -136,12 +156,15 @@ io_send(struct io *io)
 	ssize_t n;
 	bool had = io->out.len > 0;
 
+	io->write_reads = false;
 	while (io->out.len > 0 && !io->ended && !io->broken) {
 		n = io->transport->write(io, buf_head(&io->out), io->out.len, &want);
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1 && errno == EAGAIN)
+		if (n == -1 && errno == EAGAIN) {
+			io->write_reads = want == EV_READ;
 			break;
+		}
 		if (n == -1) {
 			/* Not from inside a write of the owner's: it must not find itself gone. */
 			io->error = errno;
@@ -151,6 +174,7 @@ io_send(struct io *io)
 			return;
 		}
 		buf_consume(&io->out, (size_t)n);
+		io_got_on(io);
 	}
 	if (io->out.len == 0 && io->out.cap > IO_KEEP)
 		buf_free(&io->out);
@@ -234,12 +258,14 @@ io_receive(struct io *io)
 	if (n_want == 0)
 		return false;
 	n = io->transport->read(io, space, n_want, &want);
+	io->read_writes = n == -1 && errno == EAGAIN && want == EV_WRITE;
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {
 		io_read_failed(io, n);
 		return false;
 	}
+	io_got_on(io);
 	rc = buf_append(&io->in, space, (size_t)n);
 	explicit_bzero(space, (size_t)n); /* it may have been a password */
 	if (rc == -1)
@@ -265,6 +291,7 @@ io_handshake(struct io *io)
 		return;
 	}
 	io->handshaking = false;
+	io_got_on(io);
 	if (io->callbacks->on_ready != NULL)
 		io->callbacks->on_ready(io->arg, io);
 }
@@ -308,13 +335,22 @@ io_may_wait(struct io *io)
 }
 
 static void
+io_timed_out(struct io *io)
+{
+	io_got_on(io);
+	if (!io_may_wait(io))
+		io_finish(io, IO_TIMEOUT, ETIMEDOUT);
+}
+
+static void
 io_progress(struct io *io, short what)
 {
 	if (io->connecting)
 		io_connected(io);
 	else if (io->handshaking)
 		io_handshake(io);
-	else if ((what & EV_READ) && !io->paused && (io_receive(io) || io_was_kicked(io)))
+	else if (((what & EV_READ) || io->read_writes) && !io->paused &&
+		 (io_receive(io) || io_was_kicked(io)))
 		io->callbacks->on_input(io->arg, io);
 	if (!io->freed && !io->ended && !io->corked && !io->connecting && !io->handshaking)
 		io_send(io);
@@ -331,8 +367,8 @@ on_event(evutil_socket_t sock, short what, void *arg)
 		io_finish(io, IO_ERROR, io->error);
 	else if ((what & EV_TIMEOUT) == 0)
 		io_progress(io, what);
-	else if (!io_may_wait(io))
-		io_finish(io, IO_TIMEOUT, ETIMEDOUT);
+	if (!io->freed && !io->ended && ((what & EV_TIMEOUT) != 0 || io_drags(io)))
+		io_timed_out(io);
 	if (!io->freed && io->in.len == 0)
 		buf_free(&io->in);
 	io_want(io);
@@ -420,6 +456,7 @@ io_set_timeout(struct io *io, int64_t ms)
 {
 	bool reading = io->armed_read, writing = io->armed_write;
 
+	io_got_on(io);
 	if (ms == io->timeout_ms)
 		return;
 	io->timeout_ms = ms;

@@ -25,9 +25,12 @@ struct io { /* owned by a session, or a client connection */
 	int error;
 	unsigned int depth, corked;
 	bool freed, ended, paused, connecting, handshaking, armed_read, armed_write;
-	bool eof;    /* the peer will say nothing more */
-	bool broken; /* a write failed: to be ended from the loop */
-	bool kicked; /* on_input is due though nothing new came */
+	bool eof;	     /* the peer will say nothing more */
+	bool broken;	     /* a write failed: to be ended from the loop */
+	bool kicked;	     /* on_input is due though nothing new came */
+	bool write_reads;    /* what is unsent waits until something can be read (TLS) */
+	bool read_writes;    /* nothing more is read until something can be written (TLS) */
+	int64_t progress_ms; /* when an octet of the peer's, or one of ours, last got through TLS */
 	bool unread; /* the transport may have octets that no event of the socket will tell of */
 };
 

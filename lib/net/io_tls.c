@@ -120,7 +120,6 @@ over_tls_close(struct io *io)
 	if (!io->handshaking)
 		(void)tls_close(io_tls(io));
 	tls_free(io_tls(io));
-	buf_free(&io->raw);
 }
 
 static const struct io_transport over_tls = {
@@ -132,7 +131,7 @@ io_start_tls(struct io *io, struct tls *tls)
 	struct buf *in = io_input(io);
 	bool early = in->len > 0;
 
-	buf_consume(in, in->len);
+	io_consume(io, in->len);
 	io_set_transport(io, &over_tls, tls);
 	return early;
 }
@@ -142,5 +141,6 @@ io_start_tls_with_input(struct io *io, struct tls *tls)
 {
 	io->raw = io->in;
 	buf_init(&io->in, io->raw.max);
+	io->scanned = 0;
 	io_set_transport(io, &over_tls, tls);
 }

@@ -107,8 +107,13 @@ static int
 on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
     EVP_MAC_CTX *mac, int sealing)
 {
-	(void)ssl;
-	return sealing ? seal(name, iv, cipher, mac) : open_sealed(name, iv, cipher, mac);
+	int rc;
+
+	if (sealing)
+		return seal(name, iv, cipher, mac);
+	rc = open_sealed(name, iv, cipher, mac);
+	/* A ticket of TLS 1.3 is for one use (RFC 8446 C.4): the client is given another. */
+	return rc == 1 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : rc;
 }
 
 /* -- what each context and each connection is told -- */
@@ -137,7 +142,8 @@ on_connection(void *parent, void *data, CRYPTO_EX_DATA *ad, int index, long argl
 	(void)index;
 	(void)argl;
 	(void)argp;
-	(void)SSL_set_num_tickets(parent, 1);
+	(void)SSL_set_num_tickets(
+	    parent, (SSL_get_options(parent) & SSL_OP_NO_TICKET) != 0 ? 0 : 1);
 }
 
 int

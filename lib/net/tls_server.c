@@ -18,6 +18,8 @@
 #include "lib/net/tls_library.h"
 
 #define LIFETIME_MIN_S 4 /* libtls takes no less */
+/* Of TLS 1.2: forward secrecy always; CBC at the end, for senders who would else come in plain. */
+#define CIPHERS_DEFAULT "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!AESCCM:!aNULL"
 
 struct tls_server {
 	unsigned int refs;
@@ -115,12 +117,15 @@ set_protocols(struct tls_config *c, const char *text)
 static int
 set_resumption(struct tls_config *c, const struct tls_server_options *o)
 {
-	uint8_t id[SHA256_DIGEST_LENGTH];
+	uint8_t words[2 * SHA256_DIGEST_LENGTH], id[SHA256_DIGEST_LENGTH];
 	const char *context = o->context == NULL ? "" : o->context;
 
 	if (o->ticket_lifetime_s == 0)
 		return 0;
-	(void)SHA256((const uint8_t *)context, strlen(context), id);
+	/* Other authorities, other clients: what the old ones let in does not come back. */
+	(void)SHA256((const uint8_t *)context, strlen(context), words);
+	(void)SHA256(o->ca.data, o->ca.len, words + SHA256_DIGEST_LENGTH);
+	(void)SHA256(words, sizeof(words), id);
 	if (tls_config_set_session_id(c, id, sizeof(id)) == -1)
 		return -1;
 	return tls_config_set_session_lifetime(
@@ -149,7 +154,7 @@ tls_server_ready(struct tls_server *t, const struct tls_server_options *o)
 	if (t->nkeypairs == 0)
 		return failed(t, "there is no certificate");
 	if (set_protocols(c, o->protocols) == -1 ||
-	    (o->ciphers != NULL && tls_config_set_ciphers(c, o->ciphers) == -1) ||
+	    tls_config_set_ciphers(c, o->ciphers != NULL ? o->ciphers : CIPHERS_DEFAULT) == -1 ||
 	    (o->curves != NULL && tls_config_set_ecdhecurves(c, o->curves) == -1) ||
 	    set_resumption(c, o) == -1 || set_clients(c, o) == -1)
 		return config_failed(t);

@@ -18,13 +18,13 @@ struct tls;
  * keyclient_key().
  *
  * Made in this order: create, add (the first is for clients that name no
- * host, or none that a certificate is for), ready.  Counted: a connection's tls
- * needs it no longer than tls_server_accept() runs.
+ * host, or none that a certificate is for), ready.  Counted: whoever
+ * has a connection of it holds it too.
  */
 struct tls_server;
 
 struct tls_server_options {
-	const char *ciphers;   /* of TLS 1.2; NULL: the secure ones */
+	const char *ciphers;   /* of TLS 1.2; NULL: those with ECDHE and AES or ChaCha20 */
 	const char *protocols; /* "TLSv1.2,TLSv1.3"; NULL: these two */
 	const char *curves;    /* "X25519:P-256:P-384"; NULL: these */
 	struct span ca; /* PEM: clients are asked for certificates by these; len 0: not asked */

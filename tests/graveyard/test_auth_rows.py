@@ -8,7 +8,8 @@ import re
 import pytest
 
 from evil import HARD, PATIENT, assert_well
-from sasl import MALFORMED, OK, REFUSED, UNKNOWN, Scram, auth, b64, crypted, oauthbearer, plain, scram_keys, table, token_key, xoauth2
+from sasl import (MALFORMED, OK, REFUSED, UNKNOWN, Scram, auth, b64, crypted, oauthbearer, plain, scram_keys, table,
+                  token_key, xoauth2)
 from tls import TlsServer, certificate, context, starttls
 
 DEMO = "demo@example.org"

@@ -13,6 +13,7 @@ from talk import status_of
 OK, REFUSED, MALFORMED = (235, "2.7.0"), (535, "5.7.8"), (501, "5.5.2")
 BLOCKED, UNKNOWN, NEEDS_TLS, NOT_NOW = (454, "4.7.0"), (504, "5.5.4"), (538, "5.7.11"), (503, "5.5.1")
 DROPPED = (421, "4.7.0")
+TROUBLE = BLOCKED         # a back end is down; too much is under way
 
 
 def b64(octets):
@@ -116,7 +117,7 @@ def scram_plus(client, login, password, digest="sha256", **odd):
 
 # -- what a table stores -----------------------------------------------------------
 
-SETTINGS = {"yescrypt": "$y$j75$", "slow": "$y$jBT$", "bcrypt": "$2b$05$", "bcrypt9": "$2b$09$",
+SETTINGS = {"yescrypt": "$y$j75$", "slow": "$y$jAT$", "bcrypt": "$2b$05$", "bcrypt9": "$2b$08$",
             "sha512": "$6$rounds=1000$", "sha256": "$5$rounds=1000$", "md5": "$1$", "des": ""}
 
 

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: ISC
 """smtpd-vault and its hashers alone, with the test as their parent and as a session process."""
 
-import base64
-import hashlib
-import hmac
 import select
 import socket
 import time
@@ -131,44 +128,3 @@ class Vault:
 
     def plain(self, login, password, **listener):
         return self.auth("PLAIN", b"\0%s\0%s" % (login.encode(), password.encode()), **listener)[0]
-
-
-class Scram:
-    """The client's side of SCRAM-SHA-256."""
-
-    def __init__(self, login, password, header="n,,", binding=b"", nonce="fyko+d2lbbFgONRv9qkxdawL"):
-        self.password = password.encode()
-        self.header, self.binding, self.nonce = header, binding, nonce
-        self.bare = "n=%s,r=%s" % (login.replace("=", "=3D").replace(",", "=2C"), nonce)
-
-    def first(self):
-        return (self.header + self.bare).encode()
-
-    def read(self, server_first):
-        self.server_first = server_first.decode()
-        fields = dict(part.split("=", 1) for part in self.server_first.split(","))
-        self.full, self.salt = fields["r"], base64.b64decode(fields["s"])
-        self.iterations = int(fields["i"])
-        assert self.full.startswith(self.nonce) and len(self.full) >= len(self.nonce) + 18
-
-    def final(self, server_first, without_nonce=False):
-        self.read(server_first)
-        salted = hashlib.pbkdf2_hmac("sha256", self.password, self.salt, self.iterations)
-        client = hmac.digest(salted, b"Client Key", "sha256")
-        channel = base64.b64encode(self.header.encode() + self.binding).decode()
-        bare = "c=%s,r=%s" % (channel, self.full)
-        said = ",".join((self.bare, self.server_first, bare)).encode()
-        signature = hmac.digest(hashlib.sha256(client).digest(), said, "sha256")
-        proof = bytes(a ^ b for a, b in zip(client, signature))
-        server = hmac.digest(salted, b"Server Key", "sha256")
-        self.expected = b"v=" + base64.b64encode(hmac.digest(server, said, "sha256"))
-        return ("%s,p=%s" % (bare, base64.b64encode(proof).decode())).encode()
-
-
-def scram_keys(password, salt=b"0123456789abcdef", iterations=4096):
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    client = hmac.digest(salted, b"Client Key", "sha256")
-    encode = lambda octets: base64.b64encode(octets).decode()
-    return "SCRAM-SHA-256$%d:%s$%s:%s" % (
-        iterations, encode(salt), encode(hashlib.sha256(client).digest()),
-        encode(hmac.digest(salted, b"Server Key", "sha256")))

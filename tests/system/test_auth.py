@@ -476,8 +476,11 @@ def test_lines_that_are_too_long(s, octets):
             for last in (False, True):
                 if asked:
                     assert c.cmd("AUTH PLAIN")[0] == 334
-                c.send((b"" if asked else b"AUTH PLAIN ") + b"A" * octets + b"\r\n")
-                answer = status_of(c.reply())[0]
+                try:
+                    c.send((b"" if asked else b"AUTH PLAIN ") + b"A" * octets + b"\r\n")
+                    answer = status_of(c.reply())[0]
+                except (EOFError, OSError):
+                    answer = 421 if last else None      # which is lost with what was never read
                 if asked and octets < MAX - 1:      # it is not
                     assert answer == 501
                     break

@@ -16,6 +16,7 @@ import time
 import pytest
 
 import postern
+import tls
 
 PKI = 'pki mx.test cert "{dir}/mx.crt"\npki mx.test key "{dir}/mx.key"\n'
 TLS = PKI + "listen on 127.0.0.1 port 0 tls pki mx.test\n"
@@ -210,3 +211,18 @@ def test_accounts_of_all_roles(host):
     missing = [r for r in ("session", "queue", "lookup", "delivery", "control", "vault", "hasher")
                if f"account _postern-{r}: no such account" in said]
     assert missing in ([], ["session", "queue", "lookup", "delivery", "control", "vault", "hasher"])
+
+
+# -- with the vault's own program -------------------------------------------------
+
+@pytest.mark.parametrize("cert,key,errors,says", [
+    ("ecdsa", "ecdsa", False, ""), ("rsa", "rsa", False, ""), ("p521", "p521", False, ""),
+    ("ecdsa", "next", True, "does not match"), ("expired", "expired", True, "expired"),
+    ("future", "future", True, "not yet"), ("ed25519", "ed25519", True, "ED25519"), ("weak", "weak", True, "weak")])
+def test_real_certificates(host, cert, key, errors, says):
+    h = host(TLS)
+    shutil.copyfile(tls.certificate(cert).crt, h.path("mx.crt"))
+    shutil.copyfile(tls.certificate(key).key, h.path("mx.key"))
+    status, lines = h.check()
+    assert status == int(errors), lines
+    assert not says or any(says in line for line in lines), lines

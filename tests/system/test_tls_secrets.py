@@ -5,7 +5,6 @@ Each search is proved on a process that holds what is looked for.
 """
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -152,7 +151,7 @@ def nothing_said(server):
         said.append(server.ctl(*words).stdout)
         said.append(server.ctl(*words, "--json").stdout)
     octets = "\n".join(said).encode()
-    assert b"demo@example.org" in octets or b"scram@example.org" in octets      # what may be said is said
+    assert b"event=auth-" in octets and b"example.org" in octets        # what may be said is said
     assert not [name for name, needle in passwords().items() if needle in octets]
 
 
@@ -172,7 +171,7 @@ def test_no_password_is_left_behind_by_what_went_wrong(server):
         assert c.cmd(b64(WRONG))[0] == 334          # a password in the place of a name
         assert c.status("*")[0] == 501
         assert where(server, passwords()) == {}
-    with server.ports and starttls(server, STARTTLS) as c:
+    with starttls(server, STARTTLS) as c:
         c.send(f"AUTH PLAIN {message}")
     with starttls(server, STARTTLS) as c:
         c.send(f"AUTH PLAIN {message}\r\n")
@@ -188,9 +187,3 @@ def test_a_dump_of_memory_is_not_to_be_had(server):
         assert row.split()[4] == "0", (name, row)
     owner = os.stat(f"/proc/{server.pids()['vault/0']}/mem").st_uid
     assert owner == 0, owner     # of a process that is not dumpable
-
-
-def test_the_search_runs_on_the_same_words(server):
-    """The canaries are what is typed, not what is stored."""
-    assert CANARY not in open(server.conf, encoding="utf-8").read()
-    assert sys.version_info >= (3, 9)

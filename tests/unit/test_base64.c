@@ -3,10 +3,13 @@
  * Base64: the vectors of RFC 4648 10, what is not base64, and buffers of the
  * exact size, on the heap so that a sanitizer sees one octet too many.
  */
-#include <cmocka.h>
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -456,8 +456,12 @@ static const struct {
     {ROLE_PARENT, ROLE_DELIVERY},
     {ROLE_PARENT, ROLE_CONTROL},
     {ROLE_PARENT, ROLE_AGENT},
+    {ROLE_PARENT, ROLE_VAULT},
+    {ROLE_PARENT, ROLE_HASHER},
     {ROLE_SESSION, ROLE_QUEUE},
     {ROLE_SESSION, ROLE_LOOKUP},
+    {ROLE_SESSION, ROLE_VAULT},
+    {ROLE_VAULT, ROLE_HASHER},
     {ROLE_QUEUE, ROLE_LOOKUP},
     {ROLE_QUEUE, ROLE_DELIVERY},
     {ROLE_LOOKUP, ROLE_DELIVERY},
@@ -466,6 +470,7 @@ static const struct {
     {ROLE_CONTROL, ROLE_QUEUE},
     {ROLE_CONTROL, ROLE_LOOKUP},
     {ROLE_CONTROL, ROLE_DELIVERY},
+    {ROLE_CONTROL, ROLE_VAULT},
     {ROLE_CONTROL, ROLE_ADMIN},
 };
 
@@ -514,7 +519,8 @@ test_only_the_parent(void **state)
 {
 	static const enum message_type reserved[] = {MSG_enter, MSG_conf_text, MSG_conf_end,
 	    MSG_file, MSG_lock, MSG_link, MSG_drain, MSG_listen, MSG_listen_clear, MSG_mailbox,
-	    MSG_agent_started, MSG_agent_refused, MSG_user_answer};
+	    MSG_agent_started, MSG_agent_refused, MSG_user_answer, MSG_file_data, MSG_sign_link,
+	    MSG_shadow_answer, MSG_helper_link, MSG_helper_refused};
 	enum role from, to;
 	size_t i, n;
 

@@ -14,6 +14,7 @@
 #include <openssl/rsa.h>
 
 #include "lib/base/log.h"
+#include "lib/role/calls.h"
 
 /* The vault: it signs, and passes messages and descriptors on. */
 
@@ -40,8 +41,8 @@ job_sign(void *arg)
 	MUST(RAND_bytes(digest, sizeof(digest)) == 1);
 	MUST(sendmsg(sv[0], &mh, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(digest));
 	MUST(recvmsg(sv[1], &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == sizeof(digest));
-	/* Nothing else may be said or heard, not even on what it holds. */
-	MUST(write(sv[1], "x", 1) == -1 && errno == EBADF);
+	/* Nothing else may be said or heard, not even on what it holds (a sanitizer may). */
+	MUST(call_rights(0) != 0 || (write(sv[1], "x", 1) == -1 && errno == EBADF));
 	return 0;
 }
 
