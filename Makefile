@@ -26,9 +26,9 @@ SERVICE =	service role ipc conf base
 # LibreSSL's own libtls asks for signatures by a call of its own.
 HAS_SIGN_CB :=	$(shell echo 'int tls_config_set_sign_cb(void); int main(void) { return tls_config_set_sign_cb(); }' | \
 		$(CC) -x c -o /dev/null - $$($(PKG_CONFIG) --libs libtls 2>/dev/null) 2>/dev/null && echo yes)
-KEYCLIENT_OPENSSL = lib/net/keyclient_openssl.c lib/net/keyclient_standin.c lib/net/tls_openssl.c
-KEYCLIENT_LIBRESSL = lib/net/keyclient_libressl.c
-KEYCLIENT =	lib/net/keyclient.c lib/net/key_id.c \
+KEYCLIENT_OPENSSL = lib/key/keyclient_openssl.c lib/key/keyclient_standin.c lib/net/tls_openssl.c
+KEYCLIENT_LIBRESSL = lib/key/keyclient_libressl.c
+KEYCLIENT =	lib/key/keyclient.c lib/key/key_id.c \
 		$(if $(HAS_SIGN_CB),$(KEYCLIENT_LIBRESSL),$(KEYCLIENT_OPENSSL))
 
 smtpd_SRC =		$(wildcard smtpd/*.c) lib/net/addr.c lib/role/watch.c
@@ -58,7 +58,7 @@ smtpd-agent_LIB =	mail $(SERVICE)
 smtpd-agent_PKG =	libevent_core libseccomp
 
 smtpd-vault_SRC =	$(filter-out vault/hasher%.c,$(wildcard vault/*.c)) lib/net/addr.c lib/net/host.c \
-			lib/net/key_id.c
+			lib/key/key_id.c
 smtpd-vault_LIB =	secret $(SERVICE)
 smtpd-vault_PKG =	libevent_core libseccomp libcrypto libcrypt
 
@@ -146,7 +146,7 @@ asan:
 #
 # Each folder without its main() is an archive, for the tests alone.
 
-FOLDERS =	session queue lookup delivery control vault smtpd lib/net
+FOLDERS =	session queue lookup delivery control vault smtpd lib/net lib/key
 MAINS =		%/main.c delivery/agent.c control/smtpctl.c vault/hasher.c \
 		$(if $(HAS_SIGN_CB),$(KEYCLIENT_OPENSSL),$(KEYCLIENT_LIBRESSL))
 define folder

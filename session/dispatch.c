@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 #include "lib/net/tls_library.h"
 
 static void

@@ -17,7 +17,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 #include "lib/net/tls_server.h"
 #include "session/session.h"
 

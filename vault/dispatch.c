@@ -18,12 +18,12 @@
 #include "vault/exchange.h"
 #include "vault/keys.h"
 #include "vault/passwords.h"
+#include "vault/pool.h"
 #include "vault/remote.h"
 #include "vault/scram_tables.h"
 #include "vault/sign.h"
 #include "vault/tickets.h"
 #include "vault/vault.h"
-#include "vault/work.h"
 
 int
 vault_init(struct vault *v)
@@ -33,11 +33,11 @@ vault_init(struct vault *v)
 	v->tickets = tickets_create();
 	v->passwords = passwords_create();
 	v->scram_tables = scram_tables_create();
-	v->work = work_create(&v->service);
+	v->pool = pool_create(&v->service);
 	v->backoff = backoff_create();
 	v->exchanges = exchanges_create();
 	if (v->keys == NULL || v->signs == NULL || v->tickets == NULL || v->passwords == NULL ||
-	    v->scram_tables == NULL || v->work == NULL || v->backoff == NULL ||
+	    v->scram_tables == NULL || v->pool == NULL || v->backoff == NULL ||
 	    v->exchanges == NULL)
 		return -1;
 	return 0;
@@ -47,11 +47,11 @@ vault_init(struct vault *v)
 void
 vault_free(struct vault *v)
 {
-	if (v->work != NULL && v->exchanges != NULL) {
+	if (v->pool != NULL && v->exchanges != NULL) {
 		exchanges_free(v->exchanges);
 		scram_tables_free(v->scram_tables, v);
 	}
-	work_free(v->work);
+	pool_free(v->pool);
 	backoff_free(v->backoff);
 	passwords_free(v->passwords);
 	tickets_free(v->tickets);
@@ -142,7 +142,7 @@ on_link(void *ctx, struct channel *ch)
 	struct vault *v = ctx;
 
 	if (channel_peer(ch) == ROLE_HASHER)
-		work_link(v->work, ch);
+		pool_link(v->pool, ch);
 	if (channel_peer(ch) != ROLE_SESSION)
 		return;
 	v->nsessions++;
@@ -164,7 +164,7 @@ on_unlink(void *ctx, struct channel *ch)
 	struct vault *v = ctx;
 
 	if (channel_peer(ch) == ROLE_HASHER)
-		work_unlink(v->work, ch);
+		pool_unlink(v->pool, ch);
 	if (channel_peer(ch) != ROLE_SESSION)
 		return;
 	exchanges_unlink(v, ch);
@@ -186,7 +186,7 @@ on_turn(void *ctx)
 {
 	struct vault *v = ctx;
 
-	work_run(v->work);
+	pool_run(v->pool);
 	sign_links_run(v);
 }
 
@@ -221,9 +221,9 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	    {"auth.blocked", c->auth_blocked},
 	    {"auth.trouble", c->auth_trouble},
 	    {"auth.under-way", exchanges_count(v->exchanges)},
-	    {"auth.waiting", work_waiting(v->work)},
+	    {"auth.waiting", pool_waiting(v->pool)},
 	    {"auth.failing", backoff_count(v->backoff)},
-	    {"hashers", work_hashers(v->work)},
+	    {"hashers", pool_hashers(v->pool)},
 	    {"sign.done", k->signatures},
 	    {"sign.refused", k->refused},
 	    {"sign.failed", k->failed},
@@ -277,7 +277,7 @@ on_hash_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 	struct vault *v = ctx;
 
 	(void)fd;
-	work_answer(v->work, ch, msg->req, (enum ipc_outcome)msg->hash_verdict.outcome, "");
+	pool_answer(v->pool, ch, msg->req, (enum ipc_outcome)msg->hash_verdict.outcome, "");
 }
 
 static void
@@ -287,7 +287,7 @@ on_found(void *ctx, struct channel *ch, const union message *msg, int fd)
 	struct vault *v = ctx;
 
 	(void)fd;
-	work_answer(v->work, ch, m->req, (enum ipc_outcome)m->outcome, m->value);
+	pool_answer(v->pool, ch, m->req, (enum ipc_outcome)m->outcome, m->value);
 }
 
 static void

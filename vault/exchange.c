@@ -88,7 +88,7 @@ forget_secret(struct exchange *x)
 static void
 exchange_wipe(struct exchange *x)
 {
-	work_let_go(x->vault->work, &x->job);
+	pool_let_go(x->vault->pool, &x->job);
 	scram_state_free(x->scram);
 	forget_secret(x);
 	explicit_bzero(x, sizeof(*x));
@@ -186,8 +186,7 @@ log_end(const struct exchange *x, enum ipc_auth result, const char *why)
 {
 	struct logline l;
 
-	logline_start(&l, result == IPC_AUTH_TROUBLE ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-	    result == IPC_AUTH_OK ? "auth-ok" : "auth-failed");
+	logline_start(&l, LOG_LEVEL_INFO, result == IPC_AUTH_OK ? "auth-ok" : "auth-failed");
 	logline_str(&l, "client", x->client);
 	logline_str(&l, "mechanism", x->mechanism->name);
 	logline_str(&l, "login", x->login);
@@ -230,7 +229,7 @@ say(struct exchange *x, enum exchange_state state, const void *data, size_t len)
 {
 	struct msg_auth_challenge m = {.req = x->req, .data = {data, len}};
 
-	work_let_go(x->vault->work, &x->job);
+	pool_let_go(x->vault->pool, &x->job);
 	x->state = state;
 	x->said_ms = service_now_ms(x->vault->service);
 	(void)channel_send(x->ch, MSG_auth_challenge, &m);

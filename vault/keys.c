@@ -21,7 +21,7 @@
 #include "lib/base/log.h"
 #include "lib/base/map.h"
 #include "lib/base/str.h"
-#include "lib/net/key_id.h"
+#include "lib/key/key_id.h"
 #include "vault/template.h"
 
 #define KEYS_MAX     1024 /* pkis in use, and as many that linger */

@@ -12,8 +12,8 @@
 #include "lib/ipc/channel.h"
 #include "lib/net/host.h"
 #include "vault/credentials.h"
+#include "vault/pool.h"
 #include "vault/vault.h"
-#include "vault/work.h"
 
 /*
  * The inside of an exchange, for the mechanisms.

@@ -31,7 +31,7 @@ check_against(struct exchange *x, const char *hash)
 {
 	struct span secret = {x->secret, x->secret_len};
 
-	if (hash == NULL || work_hash(x->vault->work, &x->job, hash, secret, on_hashed) == -1)
+	if (hash == NULL || pool_hash(x->vault->pool, &x->job, hash, secret, on_hashed) == -1)
 		exchange_end(x, IPC_AUTH_TROUBLE, "no hasher");
 }
 
@@ -117,7 +117,7 @@ password_check(struct exchange *x)
 		ask_remote(x);
 	} else {
 		x->job.ready = on_hasher;
-		if (work_wait(x->vault->work, &x->job, x->network) == -1)
+		if (pool_wait(x->vault->pool, &x->job, x->network) == -1)
 			exchange_end(x, IPC_AUTH_TROUBLE, "too much to do");
 	}
 }

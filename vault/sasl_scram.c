@@ -104,7 +104,7 @@ is_misbound(struct exchange *x)
 
 /* The keys of the login, or some like them. */
 static void
-set_keys(struct exchange *x, const struct credentials *c, const char *value)
+set_keys(struct exchange *x, struct credentials *c, const char *value)
 {
 	struct stored stored;
 	const char *why;
@@ -113,6 +113,8 @@ set_keys(struct exchange *x, const struct credentials *c, const char *value)
 	x->known = stored_parse(value, &stored, &why) == 0 && stored.has_scram;
 	if (x->known)
 		x->scram->keys = stored.scram;
+	if (x->known && credentials_where(c) != CREDENTIALS_HERE)
+		credentials_learn(c, &stored);
 	explicit_bzero(&stored, sizeof(stored));
 }
 
@@ -131,7 +133,7 @@ make_nonce(char dst[SCRAM_NONCE_SIZE + 1])
 static void
 on_value(struct exchange *x, enum credentials_answer answer, const char *found, const char *value)
 {
-	const struct credentials *c = exchange_passwords(x);
+	struct credentials *c = exchange_passwords(x);
 	struct scram_state *s = x->scram;
 	char nonce[SCRAM_NONCE_SIZE + 1];
 

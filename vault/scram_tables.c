@@ -12,8 +12,8 @@
 
 #include "lib/base/str.h"
 #include "vault/passwords.h"
+#include "vault/pool.h"
 #include "vault/vault.h"
-#include "vault/work.h"
 
 struct scram_tables {
 	struct job job;
@@ -38,7 +38,7 @@ scram_tables_free(struct scram_tables *s, struct vault *v)
 {
 	if (s == NULL)
 		return;
-	work_let_go(v->work, &s->job);
+	pool_let_go(v->pool, &s->job);
 	free(s);
 }
 
@@ -93,7 +93,7 @@ on_found(struct job *j, enum ipc_outcome outcome, const char *value)
 	struct credentials *c = passwords_find(v->passwords, s->table);
 
 	(void)value;
-	work_let_go(v->work, j);
+	pool_let_go(v->pool, j);
 	s->asks = false;
 	if (c != NULL && (outcome == IPC_OK || outcome == IPC_GONE))
 		set_scram(v, c, outcome == IPC_OK);
@@ -105,7 +105,7 @@ on_hasher(struct job *j)
 	struct vault *v = j->owner;
 	struct msg_find m = {.table = v->scram_tables->table, .key = "", .scram = true};
 
-	if (work_find(v->work, j, &m, on_found) == -1)
+	if (pool_find(v->pool, j, &m, on_found) == -1)
 		on_found(j, IPC_RETRY, "");
 }
 
@@ -123,7 +123,7 @@ ask_next(struct vault *v)
 		str_cut(s->table, sizeof(s->table), credentials_name(c));
 		s->job.ready = on_hasher;
 		s->job.owner = v;
-		s->asks = work_wait(v->work, &s->job, "") == 0;
+		s->asks = pool_wait(v->pool, &s->job, "") == 0;
 		return;
 	}
 	s->next = SIZE_MAX;
@@ -139,7 +139,7 @@ scram_tables_tick(struct vault *v, int64_t now_ms)
 		if (s->next == SIZE_MAX)
 			s->next = 0;
 	}
-	if (!s->asks && s->next != SIZE_MAX && work_hashers(v->work) > 0)
+	if (!s->asks && s->next != SIZE_MAX && pool_hashers(v->pool) > 0)
 		ask_next(v);
 }
 

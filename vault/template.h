@@ -28,7 +28,7 @@ const char *template_refuses(
 
 /*
  * Is it no text but a digest of one, to be signed as it is?  Only ever true
- * when built against LibreSSL, whose libtls shows no more (lib/net/keyclient_libressl.c).
+ * when built against LibreSSL, whose libtls shows no more (lib/key/keyclient_libressl.c).
  */
 bool template_is_digest(enum template_key key, enum ipc_digest digest, struct span text);
 

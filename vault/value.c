@@ -52,7 +52,7 @@ ask_hasher(struct job *j)
 	struct exchange *x = j->owner;
 	struct msg_find m = {.table = x->table, .key = x->key};
 
-	if (work_find(x->vault->work, j, &m, on_found) == -1)
+	if (pool_find(x->vault->pool, j, &m, on_found) == -1)
 		trouble(x);
 }
 
@@ -67,7 +67,7 @@ find_in_database(struct exchange *x, const char *table)
 		return;
 	}
 	x->job.ready = ask_hasher;
-	if (work_wait(x->vault->work, &x->job, x->network) == -1)
+	if (pool_wait(x->vault->pool, &x->job, x->network) == -1)
 		trouble(x);
 }
 

@@ -13,11 +13,11 @@ struct backoff;
 struct exchanges;
 struct keys;
 struct passwords;
+struct pool;
 struct remotes;
 struct scram_tables;
 struct sign_links;
 struct tickets;
-struct work;
 
 struct vault_counters {
 	uint64_t auth_ok, auth_refused, auth_malformed, auth_blocked, auth_trouble;
@@ -33,7 +33,7 @@ struct vault {
 	struct passwords *passwords;	   /* tables of passwords and tokens */
 	struct remotes *remotes;	   /* tables that are other programs */
 	struct scram_tables *scram_tables; /* which of them have SCRAM keys */
-	struct work *work;		   /* what hashers do for us */
+	struct pool *pool;		   /* what hashers do for us */
 	struct backoff *backoff;	   /* who guesses */
 	struct exchanges *exchanges;	   /* AUTHs under way */
 	unsigned int nsessions;		   /* links to those who can't do without us */

@@ -201,7 +201,7 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 		R(PARENT, VAULT),                                                                  \
 	    F(U32, instance, IPC_INSTANCES_MAX - 1))                                               \
 	M(sign, NOFD, "sign this text of a TLS handshake with the key of a pki", R(SESSION, VAULT), \
-	    F(STR, key, IPC_WORD_MAX) F(U8, scheme, IPC_SIGN__MAX - 1)                             \
+	    F(STR, key, IPC_NAME_MAX) F(U8, scheme, IPC_SIGN__MAX - 1)                             \
 		F(U8, digest, IPC_DIGEST__MAX - 1) F(BYTES, text, IPC_SIGN_MAX))                   \
 	M(signature, NOFD, "OK and the signature; FAIL: that is not signed here", R(VAULT, SESSION), \
 	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(BYTES, data, IPC_SIGN_MAX))                     \

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <tls.h>
 
+#include "lib/key/keyclient.h"
 #include "lib/net/io.h"
-#include "lib/net/keyclient.h"
 #include "lib/net/tls_library.h"
 
 #define LIFETIME_MIN_S 4 /* libtls takes no less */

@@ -71,13 +71,12 @@ make_hash(const struct method *m, const char *secret, size_t len, char *dst)
 static int
 make_scram(const struct method *m, const char *secret, size_t len, char *dst)
 {
-	uint8_t salt[SCRAM_SALT_SIZE];
-	struct scram_keys keys;
+	struct scram_keys keys = {.iterations = SCRAM_ITERATIONS, .salt_len = SCRAM_SALT_SIZE};
 
 	(void)m;
 	_Static_assert(SCRAM_TEXT_SIZE <= STORED_NEW_SIZE, "keys fit");
-	if (getrandom(salt, sizeof(salt), 0) != (ssize_t)sizeof(salt) ||
-	    scram_derive(secret, len, salt, sizeof(salt), SCRAM_ITERATIONS, &keys) == -1)
+	if (getrandom(keys.salt, keys.salt_len, 0) != (ssize_t)keys.salt_len ||
+	    scram_derive(secret, len, &keys) == -1)
 		return -1;
 	scram_keys_format(&keys, dst);
 	explicit_bzero(&keys, sizeof(keys));

@@ -54,26 +54,20 @@ is_within_bounds(size_t salt_len, uint64_t iterations)
 }
 
 int
-scram_derive(const void *password, size_t len, const void *salt, size_t salt_len,
-    uint32_t iterations, struct scram_keys *out)
+scram_derive(const void *password, size_t len, struct scram_keys *k)
 {
 	uint8_t salted[SCRAM_KEY_SIZE], client[SCRAM_KEY_SIZE];
 	int rc = -1;
 
-	memset(out, 0, sizeof(*out));
-	if (!is_within_bounds(salt_len, iterations) || len > INT32_MAX) {
+	if (!is_within_bounds(k->salt_len, k->iterations) || len > INT32_MAX) {
 		errno = EINVAL;
 		return -1;
 	}
-	out->iterations = iterations;
-	out->salt_len = salt_len;
-	memcpy(out->salt, salt, salt_len);
-	if (PKCS5_PBKDF2_HMAC(password, (int)len, salt, (int)salt_len, (int)iterations,
+	if (PKCS5_PBKDF2_HMAC(password, (int)len, k->salt, (int)k->salt_len, (int)k->iterations,
 		EVP_sha256(), sizeof(salted), salted) != 1)
 		errno = ENOMEM;
-	else if (hmac(salted, "Client Key", 10, client) == 0 &&
-		 hash(client, out->stored_key) == 0 &&
-		 hmac(salted, "Server Key", 10, out->server_key) == 0)
+	else if (hmac(salted, "Client Key", 10, client) == 0 && hash(client, k->stored_key) == 0 &&
+		 hmac(salted, "Server Key", 10, k->server_key) == 0)
 		rc = 0;
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client, sizeof(client));
@@ -83,10 +77,10 @@ scram_derive(const void *password, size_t len, const void *salt, size_t salt_len
 int
 scram_keys_check(const struct scram_keys *k, const void *password, size_t len)
 {
-	struct scram_keys own;
+	struct scram_keys own = *k;
 	int rc = -1;
 
-	if (scram_derive(password, len, k->salt, k->salt_len, k->iterations, &own) == 0)
+	if (scram_derive(password, len, &own) == 0)
 		/* To HMAC a key is as good with NULs at its end as without. */
 		rc = memchr(password, '\0', len) == NULL &&
 		     CRYPTO_memcmp(own.stored_key, k->stored_key, SCRAM_KEY_SIZE) == 0;

@@ -40,9 +40,8 @@ struct scram_keys { /* what is kept in place of a password */
 
 /* -- keys -- */
 
-/* The keys of a password: iterations and salt as given.  -1: EINVAL (out of bounds), ENOMEM. */
-int scram_derive(const void *password, size_t len, const void *salt, size_t salt_len,
-    uint32_t iterations, struct scram_keys *out) WARN_UNUSED;
+/* The keys of a password, with k's iterations and salt.  -1: EINVAL (out of bounds), ENOMEM. */
+int scram_derive(const void *password, size_t len, struct scram_keys *k) WARN_UNUSED;
 /* "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>", as PostgreSQL keeps them. */
 int scram_keys_parse(const char *text, size_t len, struct scram_keys *out) WARN_UNUSED;
 void scram_keys_format(const struct scram_keys *k, char dst[SCRAM_TEXT_SIZE]);

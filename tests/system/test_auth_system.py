@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import memory
 from postern import Server, wait_for
 from sasl import BLOCKED, OK, REFUSED, auth, crypted, login_steps, plain
 from talk import hello, offered
@@ -151,6 +152,18 @@ def test_no_process_but_the_parent_reads_it(s):
     for name, pid in s.pids().items():
         for fd in os.listdir(f"/proc/{pid}/fd"):
             assert "shadow" not in os.readlink(f"/proc/{pid}/fd/{fd}"), name
+
+
+@pytest.mark.root
+def test_no_hash_is_left_in_memory(s):
+    """Of all that the file holds, nothing stays anywhere, neither of who was asked for nor of the others."""
+    needles = {name: line.encode().split(b":")[0][-24:] for name, line in GOOD.items()}
+    for name in ("sha512", "yescrypt", "bcrypt"):
+        assert log_in(s, name) == OK
+    # The search finds what is there.
+    assert memory.found(os.getpid(), needles) == set(needles)
+    for process, pid in {"parent": s.process.pid, **s.pids()}.items():
+        wait_for(lambda: not memory.found(pid, needles), f"{process} without hashes")
 
 
 @pytest.mark.root

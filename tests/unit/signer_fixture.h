@@ -19,7 +19,7 @@
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/ipc/message.h"
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 #include "tests/unit/pki_fixture.h"
 #include "vault/keys.h"
 

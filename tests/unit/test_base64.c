@@ -137,27 +137,27 @@ test_one_text(void **state)
 {
 	static const char all[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+	static const char first[] = "ABMZaxz019+/="; /* some will do */
+	const uint32_t base = sizeof(all) - 1, end = (sizeof(first) - 1) * base * base * base;
 	char text[5] = "", again[BASE64_SIZE(3)];
 	uint8_t out[3];
-	size_t i, j, k, l, n, ok = 0;
+	size_t n, ok = 0;
+	uint32_t i;
 
 	(void)state;
-	for (i = 0; i < 65; i += 3)
-		for (j = 0; j < 65; j++)
-			for (k = 0; k < 65; k++)
-				for (l = 0; l < 65; l++) {
-					text[0] = all[i];
-					text[1] = all[j];
-					text[2] = all[k];
-					text[3] = all[l];
-					if (base64_decode(text, 4, out, sizeof(out), &n) == -1)
-						continue;
-					ok++;
-					(void)base64_encode(out, n, again);
-					assert_memory_equal(again, text, 4);
-				}
-	/* 22 first characters: with three octets, with two, with one. */
-	assert_int_equal(ok, 22 * (64 * 64 * 64 + 64 * 16 + 4));
+	for (i = 0; i < end; i++) {
+		text[0] = first[i / (base * base * base)];
+		text[1] = all[i / (base * base) % base];
+		text[2] = all[i / base % base];
+		text[3] = all[i % base];
+		if (base64_decode(text, 4, out, sizeof(out), &n) == -1)
+			continue;
+		ok++;
+		(void)base64_encode(out, n, again);
+		assert_memory_equal(again, text, 4);
+	}
+	/* 12 first characters: with three octets, with two, with one. */
+	assert_int_equal(ok, 12 * (64 * 64 * 64 + 64 * 16 + 4));
 }
 
 int

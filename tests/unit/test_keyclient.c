@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Signatures that come from elsewhere: every kind, and every way to fail. */
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 
 #include <errno.h>
 #include <openssl/err.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What the process that speaks TLS needs no right to, and what it does not know. */
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 
 #include <fcntl.h>
 #include <openssl/bn.h>

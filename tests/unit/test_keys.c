@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/log.h"
-#include "lib/net/key_id.h"
+#include "lib/key/key_id.h"
 #include "tests/unit/pki_fixture.h"
 
 #define NOW 1000000

@@ -38,12 +38,10 @@ exact(const char *text, size_t len)
 static struct scram_keys
 keys_of(const char *password)
 {
-	struct scram_keys k;
-	uint8_t salt[16];
-	size_t n;
+	struct scram_keys k = {.iterations = 4096};
 
-	assert_int_equal(base64_decode(SALT, strlen(SALT), salt, sizeof(salt), &n), 0);
-	assert_int_equal(scram_derive(password, strlen(password), salt, n, 4096, &k), 0);
+	assert_int_equal(base64_decode(SALT, strlen(SALT), k.salt, sizeof(k.salt), &k.salt_len), 0);
+	assert_int_equal(scram_derive(password, strlen(password), &k), 0);
 	return k;
 }
 
@@ -256,7 +254,6 @@ test_keys_text(void **state)
 {
 	struct scram_keys k = keys_of("pencil"), again;
 	char text[SCRAM_TEXT_SIZE], longest[SCRAM_TEXT_SIZE], broken[SCRAM_TEXT_SIZE];
-	uint8_t salt[SCRAM_SALT_MAX] = {0};
 	size_t i, len;
 
 	(void)state;
@@ -282,7 +279,9 @@ test_keys_text(void **state)
 		broken[i] = '*';
 		assert_int_equal(scram_keys_parse(broken, len, &again), -1);
 	}
-	assert_int_equal(scram_derive("x", 1, salt, sizeof(salt), SCRAM_ITERATIONS_MAX, &k), 0);
+	k.iterations = SCRAM_ITERATIONS_MAX;
+	k.salt_len = SCRAM_SALT_MAX;
+	assert_int_equal(scram_derive("x", 1, &k), 0);
 	scram_keys_format(&k, longest);
 	assert_int_equal(scram_keys_parse(longest, strlen(longest), &again), 0);
 }
@@ -304,7 +303,6 @@ test_keys_bounds(void **state)
 	    {"scram-sha-256$4096:" SALT, false}};
 	struct scram_keys k;
 	char text[SCRAM_TEXT_SIZE];
-	uint8_t salt[SCRAM_SALT_MAX + 1] = {0};
 	size_t i;
 
 	(void)state;
@@ -313,9 +311,12 @@ test_keys_bounds(void **state)
 		if ((scram_keys_parse(text, strlen(text), &k) == 0) != cases[i].ok)
 			fail_msg("%s", text);
 	}
-	assert_int_equal(scram_derive("x", 1, salt, SCRAM_SALT_MIN - 1, 4096, &k), -1);
-	assert_int_equal(scram_derive("x", 1, salt, SCRAM_SALT_MAX + 1, 4096, &k), -1);
-	assert_int_equal(scram_derive("x", 1, salt, SCRAM_SALT_MIN, 4095, &k), -1);
+	k = (struct scram_keys){.iterations = 4096, .salt_len = SCRAM_SALT_MIN - 1};
+	assert_int_equal(scram_derive("x", 1, &k), -1);
+	k.salt_len = SCRAM_SALT_MAX + 1;
+	assert_int_equal(scram_derive("x", 1, &k), -1);
+	k = (struct scram_keys){.iterations = 4095, .salt_len = SCRAM_SALT_MIN};
+	assert_int_equal(scram_derive("x", 1, &k), -1);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef LIB_NET_KEY_ID_H
-#define LIB_NET_KEY_ID_H
+#ifndef LIB_KEY_KEY_ID_H
+#define LIB_KEY_KEY_ID_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -9,7 +9,7 @@
  * length with an ECDSA key.  RSA keys, for which it would have to sign any octets
  * whatever, are refused.
  */
-#include "lib/net/keyclient_private.h"
+#include "lib/key/keyclient_private.h"
 
 #include <openssl/opensslv.h>
 
@@ -24,7 +24,7 @@
 #include <string.h>
 #include <tls.h>
 
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 #define PADDING_NONE 0 /* TLS_PADDING_NONE, which is not declared to us */
 #define HASH_SIZE    (sizeof("SHA256:") + 64)
 

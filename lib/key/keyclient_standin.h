@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef LIB_NET_KEYCLIENT_STANDIN_H
-#define LIB_NET_KEYCLIENT_STANDIN_H
+#ifndef LIB_KEY_KEYCLIENT_STANDIN_H
+#define LIB_KEY_KEYCLIENT_STANDIN_H
 
 #include <openssl/ossl_typ.h>
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "lib/base/bug.h"
-#include "lib/net/key_id.h"
+#include "lib/key/key_id.h"
 
 /*
  * What stands for a private key where there is none: PEM of type STANDIN_LABEL,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef LIB_NET_KEYCLIENT_PRIVATE_H
-#define LIB_NET_KEYCLIENT_PRIVATE_H
+#ifndef LIB_KEY_KEYCLIENT_PRIVATE_H
+#define LIB_KEY_KEYCLIENT_PRIVATE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -8,7 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/bug.h"
 #include "lib/ipc/messages.h"
-#include "lib/net/key_id.h"
+#include "lib/key/key_id.h"
 
 /*
  * Between keyclient.c, which asks the vault, and the file that fits it to a

@@ -5,7 +5,7 @@
  *
  * Invariant: all that is in one is public.  Nothing here is fatal.
  */
-#include "lib/net/keyclient_standin.h"
+#include "lib/key/keyclient_standin.h"
 
 #include <openssl/opensslv.h>
 
@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 
 void
 standin_free(struct standin *s)

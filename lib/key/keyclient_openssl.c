@@ -10,7 +10,7 @@
  * exported is refused, so that no other provider ever tries to sign with such a
  * key; all other keys and certificates are the default provider's.
  */
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 
 #include <openssl/opensslv.h>
 
@@ -33,8 +33,8 @@
 #include <tls.h>
 
 #include "lib/base/str.h"
-#include "lib/net/keyclient_private.h"
-#include "lib/net/keyclient_standin.h"
+#include "lib/key/keyclient_private.h"
+#include "lib/key/keyclient_standin.h"
 
 #define PROVIDER  "postern"
 #define ALGORITHM "POSTERN-VAULT" /* of signatures; no other provider has it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef LIB_NET_KEYCLIENT_H
-#define LIB_NET_KEYCLIENT_H
+#ifndef LIB_KEY_KEYCLIENT_H
+#define LIB_KEY_KEYCLIENT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  * The name of one key, the same in the process that asks for a signature and
  * in the one that makes it.  Nothing here is fatal.
  */
-#include "lib/net/key_id.h"
+#include "lib/key/key_id.h"
 
 #include <errno.h>
 #include <openssl/evp.h>

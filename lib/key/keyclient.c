@@ -7,7 +7,7 @@
  * other; one that comes after its deadline is skipped by the next question.  A
  * channel that speaks anything but `signature` is closed.  Nothing here is fatal.
  */
-#include "lib/net/keyclient.h"
+#include "lib/key/keyclient.h"
 
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -26,7 +26,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/ipc/message.h"
-#include "lib/net/keyclient_private.h"
+#include "lib/key/keyclient_private.h"
 
 #define FRAME_MAX (2 * IPC_SIGN_MAX + 512) /* of a question or an answer, generously */
 
