@@ -44,7 +44,7 @@ smtpd-queue_SRC =	$(wildcard queue/*.c)
 smtpd-queue_LIB =	mail $(SERVICE)
 smtpd-queue_PKG =	libevent_core libseccomp sqlite3
 
-smtpd-lookup_SRC =	$(wildcard lookup/*.c) lib/net/addr.c
+smtpd-lookup_SRC =	$(wildcard lookup/*.c) lib/net/addr.c lib/net/host.c
 smtpd-lookup_LIB =	mail $(SERVICE)
 smtpd-lookup_PKG =	libevent libseccomp libunbound
 

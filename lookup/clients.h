@@ -8,7 +8,7 @@
 
 #include "lib/conf/conf.h"
 #include "lib/ipc/messages.h"
-#include "lookup/host.h"
+#include "lib/net/host.h"
 
 /*
  * What is known of clients: who is connected, and what each did lately.  Kept

@@ -15,7 +15,7 @@
 
 #include "lib/base/str.h"
 #include "lib/mail/address.h"
-#include "lookup/host.h"
+#include "lib/net/host.h"
 
 struct rdns { /* owned by who asked, until done is called */
 	struct dns *dns;

@@ -87,6 +87,18 @@ on_turn(void *ctx)
 	stop_when_empty(ctx);
 }
 
+/* The vault lives, but the channel to it for signatures is of no use: both links are made anew. */
+static void
+on_tick(void *ctx)
+{
+	static const struct msg_relink m = {.role = ROLE_VAULT};
+	struct program *p = ctx;
+	struct channel *parent = service_peer(p->service, ROLE_PARENT, 0);
+
+	if (keyclient_is_broken() && service_peer(p->service, ROLE_VAULT, 0) != NULL)
+		(void)channel_send(parent, MSG_relink, &m);
+}
+
 /* Who is not in the middle of a message hears 421 now; the others after it. */
 static void
 on_drain(void *ctx, int64_t deadline_ms)
@@ -135,6 +147,7 @@ main(void)
 	    .on_pressure = on_pressure,
 	    .gather = 1,
 	    .on_turn = on_turn,
+	    .on_tick = on_tick,
 	    .on_drain = on_drain,
 	    .counters = counters};
 	static struct program p;

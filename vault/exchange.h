@@ -16,7 +16,7 @@ struct vault;
  */
 #define EXCHANGES_MAX	   4096
 #define EXCHANGES_MAX_EACH 2048 /* of one session process */
-#define EXCHANGE_MAX_MS	   (300 * INT64_C(1000))
+#define EXCHANGE_MAX_MS	   (330 * INT64_C(1000)) /* a session gives up sooner */
 #define EXCHANGE_WORK_MS   (60 * INT64_C(1000)) /* without a word from or to the client */
 
 struct exchanges;

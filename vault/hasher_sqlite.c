@@ -3,9 +3,8 @@
  * SQLite tables of smtpd-hasher: one prepared statement a table, one question at
  * a time.
  *
- * Invariant: the statement reads and does nothing else, in bounded time and
- * memory, whatever query and database say; the authorizer, the limits and the
- * progress handler below see to that.  Nothing is fatal.
+ * Invariant: a question has one answer, soon, whatever the query and the database
+ * say (vault/hasher_db.c), and leaves no lock behind.  Nothing is fatal.
  */
 #include "vault/hasher_sqlite.h"
 
@@ -23,25 +22,22 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/conf/database.h"
+#include "vault/hasher_db.h"
 #include "vault/hasher_vfs.h"
 
-#define TABLES_MAX   256
-#define QUESTION_MS  1500	  /* for one question, waiting for a writer included */
-#define BUSY_WAIT_MS 10		  /* between two looks at a database that is being written */
-#define PROGRESS_OPS 4096	  /* steps of SQLite's machine between two looks at the clock */
-#define HEAP_MAX     (32LL << 20) /* octets of all of SQLite */
-#define CONF_SUFFIX  "#conf"
+#define TABLES_MAX  256
+#define QUESTION_MS 1500	 /* for one question, waiting for a writer included */
+#define HEAP_MAX    (32LL << 20) /* octets of all of SQLite */
+#define CONF_SUFFIX "#conf"
 
 struct table { /* owned by the list in struct hasher_sqlite */
 	TAILQ_ENTRY(table) entry;
 	struct hasher_sqlite *owner;
 	char name[IPC_WORD_MAX + 1];
-	char *query;	    /* NULL: not told yet, or it was wrong */
-	sqlite3 *db;	    /* NULL: not there yet, or it could not be had */
-	int fd;		    /* SQLite's, while db is there */
-	sqlite3_stmt *stmt; /* NULL: not prepared */
-	int64_t deadline_ms;
-	char last_why[128]; /* of the trouble that was logged; "": there is none */
+	char *query;	     /* NULL: not told yet, or it was wrong */
+	struct hasher_db db; /* closed: not there yet, or it could not be had */
+	sqlite3_stmt *stmt;  /* NULL: not prepared */
+	char last_why[128];  /* of the trouble that was logged; "": there is none */
 };
 
 TAILQ_HEAD(tables, table);
@@ -84,150 +80,38 @@ trouble_sqlite(struct table *t, int code)
 	char why[sizeof(t->last_why)];
 
 	/* What was read may be put right without SQLite's noticing it: nothing of it is kept. */
-	(void)sqlite3_db_release_memory(t->db);
-	if (database_file_kind(t->fd) == DATABASE_FILE_WAL)
+	(void)sqlite3_db_release_memory(t->db.db);
+	if (database_file_kind(t->db.fd) == DATABASE_FILE_WAL)
 		return trouble_wal(t);
 	if ((code & 0xff) == SQLITE_BUSY)
 		return trouble(t, "somebody else keeps the database locked", NULL);
 	if ((code & 0xff) == SQLITE_INTERRUPT)
 		return trouble(t, "the query takes too long", NULL);
-	str_cut(why, sizeof(why), sqlite3_errmsg(t->db));
+	str_cut(why, sizeof(why), sqlite3_errmsg(t->db.db));
 	return trouble(t, why, NULL);
 }
 
-/* -- a connection that can't do harm -- */
-
-static int
-on_busy(void *arg, int tries)
-{
-	struct table *t = arg;
-	struct epoll_event none;
-
-	(void)tries;
-	if (time_mono_ms() >= t->deadline_ms)
-		return 0;
-	(void)epoll_wait(t->owner->idle_fd, &none, 1, BUSY_WAIT_MS);
-	return 1;
-}
-
-static int
-on_progress(void *arg)
-{
-	const struct table *t = arg;
-
-	return time_mono_ms() >= t->deadline_ms;
-}
-
-/* Of all that SQL can do, a query may read. */
-static int
-on_authorize(void *arg, int action, const char *a, const char *b, const char *c, const char *d)
-{
-	(void)arg;
-	(void)a;
-	(void)b;
-	(void)c;
-	(void)d;
-	switch (action) {
-	case SQLITE_SELECT:
-	case SQLITE_READ:
-	case SQLITE_FUNCTION:
-	case SQLITE_RECURSIVE:
-		return SQLITE_OK;
-	default:
-		return SQLITE_DENY;
-	}
-}
-
-static const struct {
-	int id, value;
-} limits[] = {
-    {SQLITE_LIMIT_LENGTH, 65536},     /* of a value; what works on values is not interrupted */
-    {SQLITE_LIMIT_SQL_LENGTH, 65536}, /* the schema's statements, too */
-    {SQLITE_LIMIT_EXPR_DEPTH, 100},
-    {SQLITE_LIMIT_COMPOUND_SELECT, 20},
-    {SQLITE_LIMIT_VDBE_OP, 25000},
-    {SQLITE_LIMIT_FUNCTION_ARG, 16},
-    {SQLITE_LIMIT_ATTACHED, 0},
-    {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256},
-    {SQLITE_LIMIT_VARIABLE_NUMBER, 1},
-    {SQLITE_LIMIT_TRIGGER_DEPTH, 1},
-    {SQLITE_LIMIT_WORKER_THREADS, 0},
-};
-
-static const struct {
-	int option, value;
-} options[] = {
-    {SQLITE_DBCONFIG_DEFENSIVE, 1},	 /* no writing by way of the schema or shadow tables */
-    {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0}, /* no function with side effects out of the file */
-    {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
-    {SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0},
-    {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
-    {SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0},
-};
-
-static int
-harden(sqlite3 *db)
-{
-	size_t i;
-	int code;
-
-	for (i = 0; i < NITEMS(limits); i++)
-		(void)sqlite3_limit(db, limits[i].id, limits[i].value);
-	for (i = 0; i < NITEMS(options); i++)
-		if ((code = sqlite3_db_config(
-			 db, options[i].option, options[i].value, (int *)NULL)) != SQLITE_OK)
-			return code;
-	/* No virtual tables: their code would read what a stranger wrote. */
-	if ((code = sqlite3_drop_modules(db, NULL)) != SQLITE_OK)
-		return code;
-	return sqlite3_exec(db,
-	    "PRAGMA query_only=1; PRAGMA cell_size_check=1; PRAGMA mmap_size=0; "
-	    "PRAGMA temp_store=2;",
-	    NULL, NULL, NULL);
-}
+/* -- the database -- */
 
 static void
 table_close(struct table *t)
 {
 	(void)sqlite3_finalize(t->stmt);
 	t->stmt = NULL;
-	(void)sqlite3_close(t->db);
-	t->db = NULL;
-	t->fd = -1;
+	hasher_db_close(&t->db);
 }
 
 /* Takes fd. */
 static void
 table_open(struct table *t, int fd)
 {
-	char path[VFS_PATH_MAX];
-	int code;
-
 	table_close(t);
 	t->last_why[0] = '\0';
-	vfs_path(path, fd);
-	code = sqlite3_open_v2(path, &t->db,
-	    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
-		SQLITE_OPEN_EXRESCODE,
-	    "unix");
-	if (code != SQLITE_OK) {
-		if ((code & 0xff) == SQLITE_CANTOPEN) /* else SQLite took fd, and closed it */
-			(void)close(fd);
-		(void)sqlite3_close(t->db);
-		t->db = NULL;
+	t->db.deadline_ms = time_mono_ms() + QUESTION_MS;
+	if (hasher_db_open(&t->db, fd) == -1) {
 		(void)trouble(t, "the database can't be opened", NULL);
 		return;
 	}
-	t->fd = fd;
-	t->deadline_ms = time_mono_ms() + QUESTION_MS;
-	(void)sqlite3_busy_handler(t->db, on_busy, t);
-	sqlite3_progress_handler(t->db, PROGRESS_OPS, on_progress, t);
-	if ((code = harden(t->db)) != SQLITE_OK) {
-		(void)trouble_sqlite(t, code);
-		table_close(t);
-		return;
-	}
-	(void)sqlite3_set_authorizer(t->db, on_authorize, NULL);
 	switch (database_file_kind(fd)) {
 	case DATABASE_FILE_WAL:
 		(void)trouble_wal(t);
@@ -285,11 +169,12 @@ table_prepare(struct table *t)
 	const char *rest;
 	int code;
 
-	if (t->db == NULL || t->query == NULL)
+	if (t->db.db == NULL || t->query == NULL)
 		return trouble(t, t->last_why[0] != '\0' ? t->last_why : "not there", NULL);
 	if (t->stmt != NULL)
 		return IPC_OK;
-	code = sqlite3_prepare_v3(t->db, t->query, -1, SQLITE_PREPARE_PERSISTENT, &t->stmt, &rest);
+	code = sqlite3_prepare_v3(
+	    t->db.db, t->query, -1, SQLITE_PREPARE_PERSISTENT, &t->stmt, &rest);
 	if (code != SQLITE_OK)
 		return trouble_sqlite(t, code);
 	if (t->stmt != NULL && is_rest_blank(rest) && sqlite3_stmt_readonly(t->stmt) &&
@@ -364,7 +249,7 @@ look_for_scram(struct table *t)
 	    column);
 	if (sql == NULL)
 		return trouble(t, "out of memory", NULL);
-	if ((code = sqlite3_prepare_v2(t->db, sql, -1, &stmt, NULL)) == SQLITE_OK)
+	if ((code = sqlite3_prepare_v2(t->db.db, sql, -1, &stmt, NULL)) == SQLITE_OK)
 		code = sqlite3_step(stmt);
 	if (code == SQLITE_ROW)
 		found = IPC_OK;
@@ -398,7 +283,8 @@ table_add(struct hasher_sqlite *h, const char *name, size_t len)
 		return NULL;
 	memcpy(t->name, name, len);
 	t->owner = h;
-	t->fd = -1;
+	t->db.fd = -1;
+	t->db.idle_fd = h->idle_fd;
 	TAILQ_INSERT_TAIL(&h->tables, t, entry);
 	h->ntables++;
 	return t;
@@ -489,7 +375,7 @@ hasher_sqlite_find(
 	value[0] = '\0';
 	if (t == NULL)
 		return IPC_RETRY;
-	t->deadline_ms = time_mono_ms() + QUESTION_MS;
+	t->db.deadline_ms = time_mono_ms() + QUESTION_MS;
 	return ask(t, key, value);
 }
 
@@ -500,6 +386,6 @@ hasher_sqlite_scram(struct hasher_sqlite *h, const char *table)
 
 	if (t == NULL)
 		return IPC_RETRY;
-	t->deadline_ms = time_mono_ms() + QUESTION_MS;
+	t->db.deadline_ms = time_mono_ms() + QUESTION_MS;
 	return look_for_scram(t);
 }

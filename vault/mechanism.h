@@ -54,7 +54,7 @@ struct exchange { /* owned by struct exchanges */
 	uint32_t req;
 	const struct mechanism *mechanism;
 	enum exchange_state state;
-	unsigned int nsteps; /* messages of the client before this one */
+	unsigned int nsteps; /* how far the mechanism is, in its own count */
 	int64_t began_ms, said_ms;
 
 	/* who asks, and whom to ask */
@@ -76,9 +76,8 @@ struct exchange { /* owned by struct exchanges */
 	uint32_t ask; /* of the parent */
 	struct remote_question *remote;
 	value_done on_value;
-	char key[IPC_ADDRESS_MAX + 1];
-	bool key_is_system;
-	char table[IPC_WORD_MAX + 1]; /* of the key */
+	char key[IPC_ADDRESS_MAX + 1]; /* that is looked up */
+	char table[IPC_WORD_MAX + 1];  /* of the key */
 };
 
 /* -- exchange.c -- */

@@ -27,7 +27,7 @@ struct scram_state {		  /* owned by its exchange */
 	uint8_t message[]; /* client-first-message */
 };
 
-enum { STEP_FIRST, STEP_FINAL, STEP_OVER };
+enum { STEP_FIRST, STEP_FINAL }; /* and the word that there is no more to say */
 
 void
 scram_state_free(struct scram_state *s)

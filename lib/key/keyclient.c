@@ -36,6 +36,8 @@ static struct keyclient {
 	uint32_t req;
 	struct buf in, out;
 	bool complained; /* since the last signature that worked */
+	bool broken;	 /* the channel was closed here, not taken away */
+	int64_t rest_until_ms;
 	char last[KEY_ID_SIZE];
 } client = {.fd = -1, .in = {.max = FRAME_MAX}, .out = {.max = FRAME_MAX}};
 
@@ -46,7 +48,8 @@ keyclient_set_channel(int fd)
 		(void)close(client.fd);
 	client.fd = fd;
 	if (fd != -1)
-		client.complained = false;
+		client.complained = client.broken = false;
+	client.rest_until_ms = 0;
 	buf_free(&client.in);
 	buf_free(&client.out);
 }
@@ -83,6 +86,21 @@ static int
 break_channel(const struct keyclient_question *q, const char *why)
 {
 	keyclient_set_channel(-1);
+	client.broken = true;
+	return complain(q, why);
+}
+
+bool
+keyclient_is_broken(void)
+{
+	return client.broken;
+}
+
+/* A vault that let one handshake wait would let all the others of this process wait as long. */
+static int
+rest(const struct keyclient_question *q, const char *why)
+{
+	client.rest_until_ms = time_mono_ms() + KEYCLIENT_REST_MS;
 	return complain(q, why);
 }
 
@@ -108,7 +126,7 @@ send_question(const struct keyclient_question *q)
 	while (n == -1 && errno == EINTR);
 	buf_consume(&client.out, len);
 	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return complain(q, "the vault does not read");
+		return rest(q, "the vault does not read");
 	/* Half a question can't be taken back. */
 	if (n == -1 || (size_t)n != len)
 		return break_channel(q, "the vault is gone");
@@ -131,7 +149,7 @@ receive(const struct keyclient_question *q)
 		n = recvmsg(client.fd, &msg, 0);
 	while (n == -1 && errno == EINTR);
 	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return complain(q, "the vault does not answer");
+		return rest(q, "the vault does not answer");
 	if (n <= 0)
 		return break_channel(q, "the vault is gone");
 	buf_commit(&client.in, (size_t)n);
@@ -172,7 +190,7 @@ wait_for_answer(
 			return break_channel(q, "not an answer");
 		case FOUND_NOTHING:
 			if (time_mono_ms() >= until)
-				return complain(q, "the vault is too slow");
+				return rest(q, "the vault is too slow");
 			if (receive(q) == -1)
 				return -1;
 			break;
@@ -204,6 +222,8 @@ keyclient_ask(const struct keyclient_question *q, uint8_t *sig, size_t size, siz
 
 	if (client.fd == -1)
 		return complain(q, "no channel to the vault");
+	if (time_mono_ms() < client.rest_until_ms)
+		return complain(q, "the vault was too slow a moment ago");
 	if (send_question(q) == -1 ||
 	    wait_for_answer(q, &h, &m, time_mono_ms() + KEYCLIENT_DEADLINE_MS) == -1)
 		return -1;

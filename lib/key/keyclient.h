@@ -2,6 +2,7 @@
 #ifndef LIB_KEY_KEYCLIENT_H
 #define LIB_KEY_KEYCLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct tls_config;
  */
 
 #define KEYCLIENT_DEADLINE_MS 3000 /* for one signature, from asking to the answer */
+#define KEYCLIENT_REST_MS     1000 /* after one that was missed nobody is asked */
 #define KEYCLIENT_STANDIN_MAX 4096 /* octets of a stand-in */
 
 /*
@@ -35,6 +37,7 @@ int keyclient_init(void) WARN_UNUSED;
  * SO_SNDTIMEO) its maker has set; an old one is closed.  -1: there is none now.
  */
 void keyclient_set_channel(int fd);
+bool keyclient_is_broken(void); /* it was closed because it can't be used: another, please */
 
 /*
  * Appends to out the stand-in, in PEM, for the private key that belongs to the

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "lookup/host.h"
+#include "lib/net/host.h"
 
 static void
 test_networks(void **state)

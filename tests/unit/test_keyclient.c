@@ -94,8 +94,9 @@ test_failures(void **state)
 		assert_int_equal(try(server, &p256, all_names[0], TLS_PROTOCOL_TLSv1_3), -1);
 		start = time_mono_ms();
 		assert_int_equal(try(server, &rsa2048, all_names[3], TLS_PROTOCOL_TLSv1_2), -1);
+		/* Who was waited for in vain is not waited for again at once. */
 		if (rows[i].manner == IS_SILENT)
-			assert_true(time_mono_ms() - start >= 150);
+			assert_true(time_mono_ms() - start < 150);
 		assert_null(keyclient_last());
 		signer_stop(&signer);
 	}
@@ -118,6 +119,7 @@ test_late_answer(void **state)
 	server = make_server(all_pkis, all_names);
 	signer_start(&signer, all_pkis, all_names, ANSWERS_LATE, 200);
 	assert_int_equal(try(server, &p256, all_names[0], TLS_PROTOCOL_TLSv1_3), -1);
+	(void)poll(NULL, 0, KEYCLIENT_REST_MS + 50);
 	assert_int_equal(try(server, &p256, all_names[0], TLS_PROTOCOL_TLSv1_3), 0);
 	tls_free(server);
 	signer_stop(&signer);
