@@ -65,7 +65,7 @@ demo@example.org, password "demo".
   send   swaks --server 127.0.0.1:2525 --from you@example.net --to demo@example.org
          swaks --server 127.0.0.1:2587 --tls --auth --auth-user demo@example.org \\
              --auth-password demo --from demo@example.org --to demo@example.org
-         curl smtp://127.0.0.1:2525 --mail-from you@example.net --mail-rcpt demo@example.org -T file
+         curl --crlf smtp://127.0.0.1:2525 --mail-from you@example.net --mail-rcpt demo@example.org -T file
   read   $state/mail/example.org/demo/new/
   queue  $bin/smtpctl -s run/smtpd.sock show queue
   Ctrl-C ends it.

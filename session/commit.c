@@ -156,15 +156,18 @@ static void
 log_accepted(const struct session *s)
 {
 	const struct transaction *t = s->tx;
-	char client[ADDR_TEXT_MAX];
+	char client[ADDR_TEXT_MAX], tls[TLS_TEXT_MAX];
 	struct logline l;
 
+	tls_text(s, tls);
 	addr_format(&s->peer, client);
 	logline_start(&l, LOG_LEVEL_INFO, "accepted");
 	logline_id(&l, "id", t->id);
 	logline_str(&l, "client", client);
 	if (s->auth != NULL)
 		logline_str(&l, "login", s->auth);
+	if (tls[0] != '\0')
+		logline_str(&l, "tls", tls);
 	logline_str(&l, "from", t->sender);
 	logline_u64(&l, "recipients", t->nrcpts);
 	logline_str(&l, "to", t->rcpts[0].address);

@@ -104,7 +104,8 @@ log_handshake(const struct session *s, const char *event, const char *why)
 	struct logline l;
 
 	addr_format(&s->peer, client);
-	logline_start(&l, LOG_LEVEL_INFO, event);
+	/* What came of one that succeeded is told with the message. */
+	logline_start(&l, why == NULL ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, event);
 	logline_str(&l, "client", client);
 	if (why != NULL)
 		logline_str(&l, "why", why);

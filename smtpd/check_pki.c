@@ -26,6 +26,7 @@
 #include "lib/base/time.h"
 
 #define OUTPUT_MAX 16384
+#define BROKEN	   2 /* its exit status: the files can't be used at all (vault/check.h) */
 #define PATIENCE_S 10
 #define FDS_ABOVE  16 /* where what is to be moved onto low numbers is out of its way */
 
@@ -186,8 +187,9 @@ judge(struct checking *k, const char *name, struct buf *out, int status)
 				*next++ = '\0';
 			errors += show_line(k, name, line);
 		}
+	k->broken = status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) >= BROKEN;
 	/* Errors without its saying so, or silence where it should have spoken. */
-	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != (errors > 0 ? 1 : 0)) {
+	if (status == -1 || !WIFEXITED(status) || (WEXITSTATUS(status) == 0) != (errors == 0)) {
 		show(k, name, "could not be checked");
 		errors++;
 	}
@@ -242,13 +244,14 @@ check_pki(struct checking *k, const struct conf_pki *p)
 			(void)close(fd[i]);
 }
 
+/* Expired is bad, but what it would take the place of may be no better: it is used. */
 bool
 check_pki_is_good(struct smtpd *d, const struct conf_pki *p)
 {
-	struct checking k = {.d = d, .logs = true};
+	struct checking k = {.d = d, .logs = true, .broken = true};
 
 	check_pki(&k, p);
-	return k.problems == 0;
+	return !k.broken;
 }
 
 void

@@ -213,7 +213,8 @@ bool check_pki_is_good(struct smtpd *d, const struct conf_pki *p); /* what is no
 struct checking {
 	struct smtpd *d;
 	unsigned int problems;
-	bool logs; /* problems are logged, not printed */
+	bool logs;   /* problems are logged, not printed */
+	bool broken; /* what was looked at last can't be used at all */
 };
 void check_problem(struct checking *k, const char *what, const char *name, const char *why);
 int check_all(struct smtpd *d); /* smtpd -n: exit status */

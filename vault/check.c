@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * `smtpd-vault -c`: one pki's files, looked at for `smtpd -n` by the code that
- * will use them.
+ * `smtpd-vault -c`: one pki's files, looked at for `smtpd -n` and before a
+ * reload by the code that will use them.
  *
  * The files are open already, by whoever may open them.  Nothing of the key is
  * printed.  Nothing here is fatal.
@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,27 +63,39 @@ check_mode(struct certificate *c)
 		    (unsigned int)st.st_mode & 07777);
 }
 
+/* Of what is wrong with the files themselves, whatever the time. */
+static bool
+is_broken(const struct certificate *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nproblems; i++)
+		if (c->problems[i].is_error)
+			return true;
+	return false;
+}
+
 static int
-print_problems(const struct certificate *c, const char *name)
+print_problems(const struct certificate *c)
 {
 	struct certificate_problem problems[CERTIFICATE_PROBLEMS_MAX];
 	size_t n = certificate_problems(c, time_wall_s(), problems), i;
 	int status = 0;
 
 	for (i = 0; i < n; i++) {
-		printf("%s: pki %s: %s\n", problems[i].is_error ? "error" : "warning", name,
-		    problems[i].text);
+		printf("%s: %s\n", problems[i].is_error ? "error" : "warning", problems[i].text);
 		if (problems[i].is_error)
-			status = 1;
+			status = CHECK_ERRORS;
 	}
-	return fflush(stdout) == 0 ? status : 1;
+	return fflush(stdout) == 0 ? status : CHECK_BROKEN;
 }
 
 int
-check_main(const char *name)
+check_main(void)
 {
 	struct buf cert, key, ocsp;
 	struct certificate c;
+	bool broken;
 	int status;
 
 	read_file(FD_CERT, CERT_MAX, &cert);
@@ -90,11 +103,12 @@ check_main(const char *name)
 	read_file(FD_OCSP, KEY_MAX, &ocsp);
 	certificate_open(&c, &(struct certificate_files){{buf_head(&cert), cert.len},
 				 {buf_head(&key), key.len}, {buf_head(&ocsp), ocsp.len}});
+	broken = is_broken(&c);
 	check_mode(&c);
-	status = print_problems(&c, name);
+	status = print_problems(&c);
 	certificate_close(&c);
 	buf_free(&cert);
 	buf_free(&key);
 	buf_free(&ocsp);
-	return status;
+	return broken ? CHECK_BROKEN : status;
 }

@@ -15,9 +15,9 @@ struct vault;
  * question to a hasher, the parent or another program, ends with it.
  */
 #define EXCHANGES_MAX	   4096
-#define EXCHANGES_MAX_EACH 2048 /* of one session process */
+#define EXCHANGES_MAX_EACH 2048			 /* of one session process */
 #define EXCHANGE_MAX_MS	   (330 * INT64_C(1000)) /* a session gives up sooner */
-#define EXCHANGE_WORK_MS   (60 * INT64_C(1000)) /* without a word from or to the client */
+#define EXCHANGE_WORK_MS   (60 * INT64_C(1000))	 /* without a word from or to the client */
 
 struct exchanges;
 

@@ -173,6 +173,8 @@ keys_feed(struct keys *k, const struct msg_file_data *piece)
 	if (p->whole[piece->kind])
 		buf_consume(b, b->len);
 	p->whole[piece->kind] = piece->last;
+	if (piece->last && piece->data.len == 0) /* it can't be read, or not to its end */
+		buf_consume(b, b->len);
 	if (buf_append(b, piece->data.data, piece->data.len) == -1) {
 		if (errno == ENOBUFS)
 			errno = EMSGSIZE;
@@ -279,13 +281,36 @@ retire(struct keys *k, struct pair *p, int64_t now_s)
 	k->lingering.pairs[k->lingering.n++] = p;
 }
 
+/* Files that can't be read, or are withheld because they are no good, leave the pair of before in use. */
+static bool
+keep_old(struct keys *k, size_t i)
+{
+	struct pair *fed = k->fed.pairs[i];
+	size_t n;
+
+	if (fed->files[IPC_DATA_CERT].len > 0 && fed->files[IPC_DATA_KEY].len > 0)
+		return false;
+	for (n = 0; n < k->used.n; n++) {
+		struct pair *old = k->used.pairs[n];
+
+		if (strcmp(old->name, fed->name) != 0 || old->id[0] == '\0')
+			continue;
+		k->used.pairs[n] = k->used.pairs[--k->used.n];
+		k->fed.pairs[i] = old;
+		pair_free(fed);
+		return true;
+	}
+	return false;
+}
+
 void
 keys_commit(struct keys *k, int64_t now_s)
 {
 	size_t i;
 
 	for (i = 0; i < k->fed.n; i++)
-		parse_files(k->fed.pairs[i], now_s);
+		if (!keep_old(k, i))
+			parse_files(k->fed.pairs[i], now_s);
 	for (i = 0; i < k->used.n; i++)
 		retire(k, k->used.pairs[i], now_s);
 	k->used = k->fed;

@@ -18,7 +18,7 @@ main(int argc, char *argv[])
 	int rc = 1;
 
 	if (argc == 3 && strcmp(argv[1], "-c") == 0)
-		return check_main(argv[2]);
+		return check_main();
 	if (vault_init(&v) == 0)
 		rc = service_main(&vault_program, &v, &v.service);
 	vault_free(&v);

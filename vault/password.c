@@ -89,6 +89,7 @@ ask_remote(struct exchange *x)
 	struct vault *v = x->vault;
 	const struct remote_request request = {.table = x->passwords,
 	    .client = x->client,
+	    .network = x->network,
 	    .kind = REMOTE_PASSWORD,
 	    .login = x->login,
 	    .secret = {x->secret, x->secret_len}};

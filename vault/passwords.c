@@ -79,6 +79,11 @@ passwords_feed(struct passwords *p, const struct msg_file_data *piece)
 	if (s == NULL && (s = staged_add(p, piece->name)) == NULL)
 		return -1;
 	s->whole = piece->last;
+	if (piece->last && piece->data.len == 0) { /* it can't be read, or not to its end */
+		s->broken = true;
+		buf_free(&s->text);
+		return 0;
+	}
 	if (s->broken || buf_append(&s->text, piece->data.data, piece->data.len) == 0)
 		return 0;
 	s->broken = true;

@@ -42,13 +42,13 @@ struct remote_request { /* copied; the copy is wiped when the question ends */
 	const char *network; /* whose questions are counted together; NULL: client's */
 	enum remote_secret kind;
 	const char *login; /* of a token: what the client said, "" when it named none; no
-			      control characters, no spaces */
+			      control characters */
 	struct span secret;
 };
 
 /*
- * result: IPC_AUTH_OK with the login that the other side names (printable ASCII,
- * no spaces, at most IPC_ADDRESS_MAX octets), IPC_AUTH_REFUSED or IPC_AUTH_TROUBLE.
+ * result: IPC_AUTH_OK with the login that the other side names (no
+ * spaces, no control characters, at most IPC_ADDRESS_MAX octets), IPC_AUTH_REFUSED or IPC_AUTH_TROUBLE.
  * The question is gone when this is called.  It may ask and cancel others.
  */
 typedef void (*remote_done)(void *owner, enum ipc_auth result, const char *login);

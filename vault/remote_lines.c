@@ -2,8 +2,8 @@
 /*
  * Lines to and from back ends.
  *
- * Invariant: a login that leaves the parsers is printable ASCII and fits; what
- * is written can't break out of its field.  Nothing is fatal.
+ * Invariant: a login that leaves the parsers has no control characters and fits;
+ * what is written can't break out of its field.  Nothing is fatal.
  */
 #include "vault/remote_lines.h"
 
@@ -15,14 +15,14 @@
 #include "lib/base/str.h"
 
 bool
-login_is_plain(const char *login, size_t len)
+login_is_fit(const char *login, size_t len)
 {
 	size_t i;
 
 	if (len == 0 || len > IPC_ADDRESS_MAX)
 		return false;
 	for (i = 0; i < len; i++)
-		if (login[i] <= ' ' || login[i] > '~')
+		if ((unsigned char)login[i] <= ' ' || login[i] == 0x7f)
 			return false;
 	return true;
 }
@@ -117,7 +117,7 @@ take_cont(struct words *w, struct dovecot_line *out)
 }
 
 /*
- * The login: in what it may be, nothing is ever escaped.  Whoever may not log in, or only by way of
+ * Dovecot escapes tabs and newlines, which no login has.  Whoever may not log in, or only by way of
  * another server, which is to look at the password then, is as good as refused.
  */
 static int
@@ -125,25 +125,27 @@ take_ok(struct words *w, struct dovecot_line *out)
 {
 	static const char user[] = "user=";
 	const size_t n = sizeof(user) - 1;
-	const char *word;
-	size_t len;
+	const char *word, *login = "";
+	size_t len, login_len = 0;
 
 	if (word_number(w, &out->id) == -1)
 		return -1;
 	while (word_next(w, &word, &len)) {
 		if (word_is(word, len, "nologin") || word_is(word, len, "proxy"))
 			out->word = DOVECOT_FAIL;
-		if (len < n || memcmp(word, user, n) != 0)
-			continue;
-		if (!login_is_plain(word + n, len - n))
-			return -1;
-		memcpy(out->login, word + n, len - n);
-		out->login[len - n] = '\0';
+		if (len >= n && memcmp(word, user, n) == 0) {
+			login = word + n;
+			login_len = len - n;
+		}
 	}
-	if (out->login[0] == '\0')
-		return -1;
 	if (out->word == DOVECOT_FAIL)
-		out->login[0] = '\0';
+		return 0;
+	if (login_is_fit(login, login_len)) {
+		memcpy(out->login, login, login_len);
+	} else {
+		out->word = DOVECOT_FAIL;
+		out->temporary = true;
+	}
 	return 0;
 }
 
@@ -354,7 +356,7 @@ helper_parse(const char *line, size_t len, struct helper_line *out)
 		out->result = IPC_AUTH_TROUBLE;
 		return 0;
 	}
-	if (len < 3 || memcmp(line, "OK ", 3) != 0 || !login_is_plain(line + 3, len - 3))
+	if (len < 3 || memcmp(line, "OK ", 3) != 0 || !login_is_fit(line + 3, len - 3))
 		return -1;
 	out->result = IPC_AUTH_OK;
 	memcpy(out->login, line + 3, len - 3);
@@ -364,13 +366,15 @@ helper_parse(const char *line, size_t len, struct helper_line *out)
 int
 helper_token(struct buf *out, const struct remote_request *request)
 {
-	const char *login = request->login[0] == '\0' ? "-" : request->login;
+	const char *login = request->login;
 
-	if (request->secret.len == 0 || strcmp(request->login, "-") == 0 ||
-	    !login_is_plain(login, strlen(login))) {
+	if (request->secret.len == 0) {
 		errno = EINVAL;
 		return -1;
 	}
+	/* One that can't be anybody's is not asked about: no answer will be the same. */
+	if (!login_is_fit(login, strlen(login)))
+		login = "-";
 	if (buf_append_str(out, "TOKEN ") == -1 ||
 	    append_base64(out, request->secret.data, request->secret.len) == -1 ||
 	    buf_printf(out, " %s", login) == -1)

@@ -16,8 +16,8 @@
  * their newlines: pure.  What is read is hostile; what is written was checked.
  */
 
-/* Printable ASCII without spaces, 1 to IPC_ADDRESS_MAX octets. */
-bool login_is_plain(const char *login, size_t len);
+/* 1 to IPC_ADDRESS_MAX octets, none a space or a control character. */
+bool login_is_fit(const char *login, size_t len);
 
 /* -- Dovecot: https://doc.dovecot.org/developer_manual/design/auth_protocol/ -- */
 
@@ -39,11 +39,14 @@ struct dovecot_line {
 	bool known;	/* of MECH: it is kind's */
 	enum remote_secret kind;
 	uint32_t id;			 /* of CONT, OK, FAIL */
-	char login[IPC_ADDRESS_MAX + 1]; /* of OK: the user= that it must have */
+	char login[IPC_ADDRESS_MAX + 1]; /* of OK: its user= */
 	bool temporary;			 /* of FAIL: nothing is said about the password */
 };
 
-/* -1: not a line of this protocol. */
+/*
+ * -1: not a line of this protocol.  An OK without a login that is fit is a FAIL that is
+ * temporary: not the connection is bad, but what is known of one login.
+ */
 int dovecot_parse(const char *line, size_t len, struct dovecot_line *out) WARN_UNUSED;
 
 /*

@@ -78,6 +78,7 @@ ask_remote(struct exchange *x, struct span token)
 	struct vault *v = x->vault;
 	const struct remote_request request = {.table = x->tokens,
 	    .client = x->client,
+	    .network = x->network,
 	    .kind = is_bearer(x) ? REMOTE_OAUTHBEARER : REMOTE_XOAUTH2,
 	    .login = x->login,
 	    .secret = token};

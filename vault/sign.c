@@ -2,8 +2,9 @@
 /*
  * Signatures for TLS handshakes.
  *
- * Invariant: a process has one signature a turn of the loop; one that asks for
- * thousands at once delays nobody by more than that.  Nothing is fatal.
+ * Invariant: of questions that come together a process has one answered a turn
+ * of the loop; one that asks for thousands at once delays nobody by more than
+ * that.  Nothing is fatal.
  */
 #include "vault/sign.h"
 
@@ -54,6 +55,9 @@ on_sign(void *ctx, struct channel *ch, const union message *msg, int fd)
 
 	(void)fd;
 	sign_answer(v, ch, &msg->sign);
+	/* Who waits for each answer asks for no more than one in any case. */
+	if (!channel_has_more(ch))
+		return;
 	v->signs->rests[channel_instance(ch)] = true;
 	channel_pause(ch, true);
 }

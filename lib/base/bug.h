@@ -12,6 +12,8 @@ void bug(const char *file, int line, const char *what) __attribute__((noreturn))
 #define bug_on(cond) ((cond) ? bug(__FILE__, __LINE__, #cond) : (void)0)
 
 /* The result of a call that can fail must be looked at. */
+/* Of a large array that is filled before it is read: it need not be zeroed at each call. */
+#define UNINITIALIZED	       __attribute__((uninitialized))
 #define WARN_UNUSED	       __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NITEMS(a)	       (sizeof(a) / sizeof((a)[0]))

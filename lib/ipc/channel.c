@@ -145,6 +145,14 @@ take_fd(struct channel *ch)
 	return fd;
 }
 
+bool
+channel_has_more(const struct channel *ch)
+{
+	struct message_header h;
+
+	return message_header(buf_head(&ch->in), ch->in.len, &h) == 0 && ch->in.len > h.length;
+}
+
 /* One frame at the head of in.  False when there is no whole one, or the channel closed. */
 static bool
 channel_dispatch(struct channel *ch)

@@ -60,6 +60,8 @@ void channel_flush(struct channel *ch);
 size_t channel_pending_bytes(const struct channel *ch);
 /* Stops and resumes reading and handing over: back-pressure towards the peer. */
 void channel_pause(struct channel *ch, bool paused);
+/* From inside a handler: is there more behind the message in hand? */
+bool channel_has_more(const struct channel *ch);
 
 /* The peer is dead: hands over what it still wrote.  May end in on_close. */
 void channel_drain(struct channel *ch);

@@ -248,7 +248,7 @@ static bool
 io_receive(struct io *io)
 {
 	size_t room = io->in.max - io->in.len, n_want = IO_READ_SIZE;
-	uint8_t space[IO_READ_SIZE];
+	UNINITIALIZED uint8_t space[IO_READ_SIZE];
 	short want;
 	ssize_t n;
 	int rc;

@@ -41,7 +41,7 @@ wire_failed(ssize_t n, ssize_t want)
 ssize_t
 io_tls_read(struct tls *tls, void *p, size_t n, void *arg)
 {
-	uint8_t space[READ_AHEAD];
+	UNINITIALIZED uint8_t space[READ_AHEAD];
 	struct io *io = arg;
 	ssize_t got;
 

@@ -2,7 +2,7 @@
 /*
  * What Dovecot, or a token helper, may say to the vault: each line alone, and
  * all of it on a connection with questions under way.  The first octet says
- * whom it is from and how many questions there are.  A login must be plain; each
+ * whom it is from and how many questions there are.  A login must be fit to be one; each
  * question ends once, whatever comes.
  */
 #include <stdbool.h>
@@ -57,12 +57,12 @@ try_line(const char *line, size_t len)
 	must(exact != NULL);
 	memcpy(exact, line, len);
 	if (dovecot_parse(exact, len, &d) == 0) {
-		must(d.word == DOVECOT_OK ? login_is_plain(d.login, strlen(d.login))
+		must(d.word == DOVECOT_OK ? login_is_fit(d.login, strlen(d.login))
 					  : d.login[0] == '\0');
 		must(!d.temporary || d.word == DOVECOT_FAIL);
 	}
 	if (helper_parse(exact, len, &h) == 0)
-		must(h.result == IPC_AUTH_OK ? login_is_plain(h.login, strlen(h.login))
+		must(h.result == IPC_AUTH_OK ? login_is_fit(h.login, strlen(h.login))
 					     : h.login[0] == '\0');
 	free(exact);
 }
@@ -172,7 +172,7 @@ on_done(void *owner, enum ipc_auth result, const char *login)
 	int *times = owner;
 
 	must(++*times == 1);
-	must(result == IPC_AUTH_OK ? login_is_plain(login, strlen(login)) : login[0] == '\0');
+	must(result == IPC_AUTH_OK ? login_is_fit(login, strlen(login)) : login[0] == '\0');
 }
 
 static void

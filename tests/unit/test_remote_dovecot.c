@@ -54,6 +54,9 @@ test_dovecot_many(void **state)
 	assert_answer(r, 4, IPC_AUTH_OK, "five");
 	assert_waiting(r, 0);
 	assert_waiting(r, 1);
+	assert_non_null(ask(r, 5, dovecot, REMOTE_PASSWORD));
+	say(r, 0, "OK\t6\tuser=not fit\n");
+	assert_answer(r, 5, IPC_AUTH_TROUBLE, "");
 	say(r, 0, "OK\t1\tuser=o");
 	assert_waiting(r, 0);
 	say(r, 0, "ne\nOK\t4\tuser=four\n");
@@ -109,11 +112,10 @@ test_dovecot_liars(void **state)
 	    {"VERSION\tx\n", NULL},
 	    {"OK\t1\tuser=root\n", NULL},
 	    {"MECH\n", NULL},
-	    {GREETING, "OK\t1\n"},
-	    {GREETING, "OK\t1\tuser=\x80\n"},
-	    {GREETING, "OK\t1\tuser=ro ot\n"},
+	    {GREETING, "OK\n"},
+	    {GREETING, "OK\tx\tuser=root\n"},
 	    {GREETING, "FAIL\t-1\n"},
-	    {GREETING, "CONT\t9\tx\n"},
+	    {GREETING, "CONT\t8\tx\n"},
 	};
 	struct rig *r = *state;
 	size_t i;

@@ -58,14 +58,15 @@ test_dovecot_answers(void **state)
 	    {"OK\t 1\tuser=d", BAD, 0, "", false},
 	    {"OK\t\tuser=d", BAD, 0, "", false},
 	    {"OK\t00000000000000000000001\tuser=d", BAD, 0, "", false},
-	    {"OK\t7", BAD, 0, "", false},
-	    {"OK\t7\tuser=", BAD, 0, "", false},
-	    {"OK\t7\tuser", BAD, 0, "", false},
-	    {"OK\t7\txuser=d", BAD, 0, "", false},
-	    {"OK\t7\tuser=two words", BAD, 0, "", false},
-	    {"OK\t7\tuser=a\001tb", BAD, 0, "", false},
-	    {"OK\t7\tuser=caf\xc3\xa9", BAD, 0, "", false},
-	    {"OK\t7\tuser=a\r", BAD, 0, "", false},
+	    {"OK\t7", DOVECOT_FAIL, 7, "", true},
+	    {"OK\t7\tuser=", DOVECOT_FAIL, 7, "", true},
+	    {"OK\t7\tuser", DOVECOT_FAIL, 7, "", true},
+	    {"OK\t7\txuser=d", DOVECOT_FAIL, 7, "", true},
+	    {"OK\t7\tuser=two words", DOVECOT_FAIL, 7, "", true},
+	    {"OK\t7\tuser=a\001tb", DOVECOT_FAIL, 7, "", true},
+	    {"OK\t7\tuser=caf\xc3\xa9", DOVECOT_OK, 7, "caf\xc3\xa9", false},
+	    {"OK\t7\tuser=a\x7f", DOVECOT_FAIL, 7, "", true},
+	    {"OK\t7\tuser=a\r", DOVECOT_FAIL, 7, "", true},
 	    {"OK 7 user=d", DOVECOT_OTHER, 0, "", false},
 	    {"FAIL\t7\tuser=demo\treason=no", DOVECOT_FAIL, 7, "", false},
 	    {"FAIL\t7\tuser=demo\ttemp", DOVECOT_FAIL, 7, "", true},
@@ -101,7 +102,9 @@ test_dovecot_nul(void **state)
 
 	(void)state;
 	assert_int_equal(dovecot_parse(id, sizeof(id) - 1, &line), -1);
-	assert_int_equal(dovecot_parse(user, sizeof(user) - 1, &line), -1);
+	assert_int_equal(dovecot_parse(user, sizeof(user) - 1, &line), 0);
+	assert_int_equal(line.word, DOVECOT_FAIL);
+	assert_true(line.temporary);
 }
 
 static void
@@ -114,12 +117,14 @@ test_login_bounds(void **state)
 
 	(void)state;
 	for (n = IPC_ADDRESS_MAX; n <= IPC_ADDRESS_MAX + 1; n++) {
-		int want = n == IPC_ADDRESS_MAX ? 0 : -1;
+		bool fits = n == IPC_ADDRESS_MAX;
 
 		(void)snprintf(text, sizeof(text), "OK\t1\tuser=%0*d", n, 0);
-		assert_int_equal(dovecot_parse(text, strlen(text), &line), want);
+		assert_int_equal(dovecot_parse(text, strlen(text), &line), 0);
+		assert_int_equal(line.word, fits ? DOVECOT_OK : DOVECOT_FAIL);
+		assert_int_equal(strlen(line.login), fits ? n : 0);
 		(void)snprintf(text, sizeof(text), "OK %0*d", n, 0);
-		assert_int_equal(helper_parse(text, strlen(text), &answer), want);
+		assert_int_equal(helper_parse(text, strlen(text), &answer), fits ? 0 : -1);
 	}
 }
 
@@ -132,6 +137,8 @@ test_helper_answers(void **state)
 		const char *login;
 	} cases[] = {
 	    {"OK demo@example.org", IPC_AUTH_OK, "demo@example.org"},
+	    {"OK caf\xc3\xa9", IPC_AUTH_OK, "caf\xc3\xa9"},
+	    {"OK a\x7f", BAD, ""},
 	    {"NO", IPC_AUTH_REFUSED, ""},
 	    {"LATER", IPC_AUTH_TROUBLE, ""},
 	    {"OK", BAD, ""},
@@ -312,10 +319,10 @@ test_helper_token(void **state)
 	    {"demo@example.org", "token", "TOKEN dG9rZW4= demo@example.org\n"},
 	    {"", "token", "TOKEN dG9rZW4= -\n"},
 	    {"", "a\nOK root", "TOKEN YQpPSyByb290 -\n"},
-	    {"-", "token", NULL},
-	    {"two words", "token", NULL},
-	    {"a\nb", "token", NULL},
-	    {"caf\xc3\xa9", "token", NULL},
+	    {"-", "token", "TOKEN dG9rZW4= -\n"},
+	    {"two words", "token", "TOKEN dG9rZW4= -\n"},
+	    {"a\nb", "token", "TOKEN dG9rZW4= -\n"},
+	    {"caf\xc3\xa9", "token", "TOKEN dG9rZW4= caf\xc3\xa9\n"},
 	    {"demo", "", NULL},
 	};
 	struct remote_request r;
