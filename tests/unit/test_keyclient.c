@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
+#include <poll.h>
 
 #include "tests/unit/signer_fixture.h"
 
