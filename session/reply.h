@@ -23,7 +23,6 @@
 	X(TIMEOUT, 421, "4.4.2", "You were silent for too long")                                   \
 	X(TOO_MANY_SESSIONS, 421, "4.3.2", "Too many connections, try again later")                \
 	X(TOO_MANY_ERRORS, 421, "4.7.0", "Too many errors")                                        \
-	X(NO_TLS_NOW, 421, "4.7.0", "TLS can't be had right now, try again later")                 \
 	X(TOO_MANY_LOGINS, 421, "4.7.0", "Too many failed logins")                                 \
 	X(LOOKUP_DOWN, 451, "4.3.0", "Recipients can't be checked right now, try again")           \
 	X(QUEUE_DOWN, 451, "4.3.0", "The message can't be stored right now, try again")            \

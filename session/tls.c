@@ -74,7 +74,7 @@ void
 tls_begin(struct session *s)
 {
 	if (s->policy->tls == NULL) {
-		session_quit(s, REPLY_NO_TLS_NOW);
+		session_bury(s); /* the log has said why; to it a word in plain would be noise */
 		return;
 	}
 	session_enter(s, STATE_HANDSHAKE);
