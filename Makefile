@@ -214,11 +214,11 @@ fuzz:
 	    SANITIZE="$(ASAN) -fsanitize=fuzzer-no-link" OPTIMIZE="-O1 -g" fuzz-binaries
 	@$(PYTHON) tests/fuzz/run.py
 
-$(BUILD)/tools/bench-tls: $(BUILD)/obj/tests/bench/tls_client.o $(BUILD)/lib/libbase.a
+$(BUILD)/tools/bench-tls: $(call objects,tests/bench/tls_client.c tests/bench/common.c) $(BUILD)/lib/libbase.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs libssl libcrypto)
 
-$(BUILD)/tools/bench-client: $(BUILD)/obj/tests/bench/client.o $(BUILD)/lib/libbase.a
+$(BUILD)/tools/bench-client: $(call objects,tests/bench/client.c tests/bench/common.c) $(BUILD)/lib/libbase.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 

@@ -7,6 +7,7 @@
  * it is told the end of, once.  Until the greeting nothing is read but a
  * balancer's header, so that waiting costs no memory.
  */
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,47 @@
 #include "lib/base/log.h"
 #include "session/proxy.h"
 #include "session/session.h"
+
+/* -- who left: nobody waits for it, so lookup is not woken for each -- */
+
+#define LEAVE_DELAY_US 20000
+
+static void
+tell_left(struct program *p)
+{
+	struct channel *lookup = service_peer(p->service, ROLE_LOOKUP, 0);
+	size_t i;
+
+	for (i = 0; lookup != NULL && i < p->nleft; i++) {
+		struct msg_client_leave m = {.visit = p->left[i]};
+
+		(void)channel_send(lookup, MSG_client_leave, &m);
+	}
+	p->nleft = 0;
+}
+
+static void
+on_tell_left(evutil_socket_t sock, short what, void *arg)
+{
+	(void)sock;
+	(void)what;
+	tell_left(arg);
+}
+
+/* Before the next visit of that number begins, or soon. */
+static void
+leave_soon(struct program *p, uint32_t visit)
+{
+	const struct timeval soon = {0, LEAVE_DELAY_US};
+
+	p->left[p->nleft++] = visit;
+	if (p->tell_left == NULL)
+		p->tell_left = event_new(service_base(p->service), -1, 0, on_tell_left, p);
+	if (p->nleft == LEFT_MAX || p->tell_left == NULL)
+		tell_left(p);
+	else if (p->nleft == 1 && event_add(p->tell_left, &soon) == -1)
+		tell_left(p);
+}
 
 /* -- lookup's word -- */
 
@@ -32,6 +74,7 @@ send_enter(struct session *s, uint32_t req, bool again)
 	    .xclient = s->spoken_for ? "" : s->policy->xclient,
 	    .again = again};
 
+	tell_left(s->program);
 	addr_format(&s->peer, client);
 	return lookup == NULL ? -1 : channel_send(lookup, MSG_client_enter, &m);
 }
@@ -83,11 +126,8 @@ door_ask(struct session *s)
 void
 door_leave(struct session *s)
 {
-	struct channel *lookup = service_peer(s->program->service, ROLE_LOOKUP, 0);
-	struct msg_client_leave m = {.visit = (uint32_t)io_fd(s->io)};
-
-	if (s->entered && lookup != NULL)
-		(void)channel_send(lookup, MSG_client_leave, &m);
+	if (s->entered)
+		leave_soon(s->program, (uint32_t)io_fd(s->io));
 	s->entered = false;
 }
 
@@ -96,6 +136,7 @@ door_announce_again(struct program *p)
 {
 	struct session *s;
 
+	p->nleft = 0;
 	TAILQ_FOREACH (s, &p->sessions, entry)
 		if (s->admitted)
 			s->entered = send_enter(s, 0, true) == 0;

@@ -144,6 +144,8 @@ struct listening_socket {
 	int fd;
 };
 
+#define LEFT_MAX 64
+
 struct program {
 	struct service *service;
 	const struct conf *conf;
@@ -152,6 +154,9 @@ struct program {
 	size_t nsessions;
 	TAILQ_HEAD(, listening_socket) sockets;
 	struct event *accept_again; /* after the descriptors ran out */
+	uint32_t left[LEFT_MAX];    /* visits that are over, of which lookup has not been told */
+	size_t nleft;
+	struct event *tell_left;
 	struct certs *certs;
 	char hostname[256];
 	bool paused, queue_pressed;

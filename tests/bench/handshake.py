@@ -18,10 +18,12 @@ import server
 from latency import percentile
 
 # What a row is like: the client's options, and which port of the server.
-KINDS = {"full": ((), "port"), "resumed": (("-r",), "port"), "TLS 1.2": (("-2",), "port"), "implicit": (("-s",), "smtps")}
+KINDS = {"full": ((), "port"), "resumed": (("-r",), "port"), "TLS 1.2": (("-2",), "port"),
+         "implicit": (("-s",), "smtps")}
 ROWS = (("full", 1), ("full", 10), ("resumed", 10), ("TLS 1.2", 10), ("implicit", 10))
 QUICK_ROWS = (("full", 10),)
 TARGET = 2                     # times the handshakes per second of CPU of the better of the others
+TARGET_CLIENTS = 10            # with one, the server sleeps between its clients: most is what waking up costs
 WARM_UP_S = 1
 
 
@@ -63,7 +65,8 @@ def others(tools, options):
     with contextlib.ExitStack() as stack:
         started = []
         for name, make, wanted in (
-                ("Postfix", lambda d: peers.Postfix(tools, d, certificate=server.certificate()), not options.no_postfix),
+                ("Postfix", lambda d: peers.Postfix(tools, d, certificate=server.certificate()),
+                 not options.no_postfix),
                 ("Exim", lambda d: mta.EximDaemon(d, server.certificate()), not options.no_exim)):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="postern-bench-"))
             os.chmod(folder, 0o755)
@@ -100,9 +103,9 @@ def advantage(columns):
 def show_targets(rows):
     for (kind, clients), columns in rows.items():
         times = advantage(columns)
-        if kind == "full" and times is not None:
-            print(f"target, {clients} clients, full handshakes: at least {TARGET} times the handshakes per second of CPU "
-                  f"of the better of the others: {times:.2f}: {'met' if times >= TARGET else 'NOT MET'}")
+        if (kind, clients) == ("full", TARGET_CLIENTS) and times is not None:
+            print(f"target, {clients} clients, full handshakes: at least {TARGET} times the handshakes per second "
+                  f"of CPU of the better of the others: {times:.2f}: {'met' if times >= TARGET else 'NOT MET'}")
 
 
 def run(tools, options):

@@ -188,7 +188,7 @@ tlsmgr unix - - n 1000 1 tlsmgr
 """
 
     def __init__(self, tools, folder, processes=250, certificate=None):
-        """A certificate has .crt and .key, the paths of its files: then there is TLS, at .smtps from the first octet."""
+        """A certificate has .crt and .key, paths of files: then there is TLS, at .smtps from the first octet."""
         super().__init__(tools)
         self.dir, self.processes, self.certificate = folder, processes, certificate
         self.smtps = free_port()

@@ -55,8 +55,8 @@ ENDINGS = {
     "close_notify-octet": lambda w, rest: w.sock.sendall(w.goodbye() + b"x"),
     "close_notify-plain": lambda w, rest: w.sock.sendall(w.goodbye() + rest + b"MAIL FROM:<a@b.example>\r\n"),
     "close_notify-sealed": lambda w, rest: w.sock.sendall(sealed_behind(w, rest)),
-    "plain-octet": lambda w, rest: w.sock.sendall(b"x"),
-    "plain": lambda w, rest: w.sock.sendall(rest),
+    "plain-octet": lambda w, rest: (w.sock.sendall(b"x"), w.shutdown(socket.SHUT_WR)),
+    "plain": lambda w, rest: w.sock.sendall(rest + b"MAIL FROM:<a@b.example>\r\n"),
     "plain-record": lambda w, rest: w.sock.sendall(record(rest, kind=0x17, version=0x0303)),
     "fin": lambda w, rest: w.shutdown(socket.SHUT_WR),
     "reset": lambda w, rest: reset(w),
@@ -72,10 +72,10 @@ def sealed_behind(wire, rest):
 def gone(wire):
     """What the server said inside TLS until it closed."""
     said = b""
-    with contextlib.suppress(ssl.SSLError, EOFError, OSError):
+    with contextlib.suppress(ssl.SSLError, EOFError, ConnectionError):
         while more := wire.recv(4096):
             said += more
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(ConnectionError):
         while wire.sock.recv(4096):
             pass
     wire.close()

@@ -590,7 +590,7 @@ def test_whole_server(make_server):
     assert s.ctl("clear", "clients", "127.0.0.1").returncode == 0
     guest = s.raw()
     assert guest.reply()[0] == 220
-    assert clients()["127.0.0.1"]["open"] == 1
+    postern.wait_for(lambda: clients()["127.0.0.1"]["open"] == 1, "the others' ends told")
     os.kill(s.pids()["lookup/0"], signal.SIGKILL)
     postern.wait_for(lambda: clients().get("127.0.0.1", {"open": 0})["open"] == 1, "counted again")
     assert guest.cmd("NOOP")[0] == 250
