@@ -4,6 +4,7 @@
 The openssl command makes a certificate when a test first asks for it, in a directory of this test process.
 """
 import atexit
+import contextlib
 import functools
 import hashlib
 import os
@@ -13,6 +14,7 @@ import signal
 import ssl
 import subprocess
 import tempfile
+import threading
 from typing import NamedTuple
 
 from postern import PATIENCE, Server, wait_for
@@ -413,3 +415,24 @@ def s_client(port, *options, said=b"QUIT\r\n", timeout=PATIENCE):
             "-servername", "mx.test", *options]
     done = subprocess.run(argv, input=said, capture_output=True, timeout=timeout, check=False)
     return done.stdout.decode("latin-1") + done.stderr.decode("latin-1"), done.returncode
+
+
+def s_client_dialog(port, options, turns, timeout=PATIENCE):
+    """As s_client(), said piece by piece: each of turns is what is said, and what is then waited for (or the end)."""
+    argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", os.path.join(authority("ca"), "ca.crt"),
+            "-crlf", *options]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
+        timer = threading.Timer(timeout, p.kill)
+        timer.start()
+        heard, start = b"", 0
+        for said, until in turns:
+            if said:
+                with contextlib.suppress(BrokenPipeError):
+                    p.stdin.write(said)
+                    p.stdin.flush()
+            while until not in heard[start:] and (more := os.read(p.stdout.fileno(), 4096)):
+                heard += more
+            start = len(heard)
+        p.kill()
+        timer.cancel()
+    return heard.decode("latin-1")
