@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -71,6 +72,7 @@ run(const char *path, const char *name, const int fd[NFILES + 1], const struct a
 	char *argv[] = {"smtpd-vault", "-c", (char *)(uintptr_t)name, NULL};
 	char *environment[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL};
 	size_t i;
+	int null;
 
 	if (dup2(fd[NFILES], STDOUT_FILENO) == -1)
 		_exit(126);
@@ -78,6 +80,10 @@ run(const char *path, const char *name, const int fd[NFILES + 1], const struct a
 		if (dup2(fd[i], files[i].fd) == -1)
 			_exit(126);
 	(void)syscall(SYS_close_range, (unsigned int)files[OCSP].fd + 1, ~0U, 0U);
+	(void)setsid();
+	if ((null = open("/dev/null", O_RDWR)) == -1 || dup2(null, STDERR_FILENO) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		_exit(126);
 	if (limit() == -1 || become(a) == -1)
 		_exit(126);
 	(void)execve(path, argv, environment);

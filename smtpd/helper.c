@@ -62,7 +62,9 @@ helper_answer(struct child *vault, const struct msg_helper_get *m)
 	const struct conf_table *t = find_table(vault->smtpd->conf, m->table);
 	int fd;
 
-	if (t == NULL)
+	if (channel_pending_bytes(vault->ch) > CHANNEL_LOW)
+		refuse(vault, m->req, "the channel", "its answers are not read");
+	else if (t == NULL)
 		refuse(vault, m->req, "smtpd.conf", "it has no such table any more");
 	else if ((fd = connect_path(t->path)) == -1)
 		refuse(vault, m->req, t->path,

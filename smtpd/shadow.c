@@ -22,7 +22,7 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 
-#define QUESTIONS_MAX 50 /* a second */
+#define QUESTIONS_MAX 1000 /* a second: above what hashers can do with the answers */
 #define DAY_S	      86400
 #define NEVER_DAYS    10000 /* a password's life from here on is without end: passwd(1) */
 

@@ -3,9 +3,8 @@
  * Counts failures, and says how long to wait.
  *
  * Invariants: an entry is in the map of its kind, in that kind's list by age
- * (who failed last is at the end) and in the list of all by number; an entry has
- * at least one failure.  Where memory is out, a failure is not counted.
- * Nothing is fatal.
+ * (who failed last is at the end) and in the list of all by number.  Where memory
+ * is out, a failure is not counted.  Nothing is fatal.
  */
 #include "vault/backoff.h"
 
@@ -28,6 +27,7 @@ struct entry { /* owned by struct backoff */
 	enum backoff_kind kind;
 	uint32_t failures;
 	int64_t last_ms, until_ms;
+	int64_t forgiven_ms; /* a success took its failures away; 0: never */
 	char what[];
 };
 
@@ -252,13 +252,17 @@ backoff_failed(struct backoff *b, const char *client, const char *login, int64_t
 }
 
 void
-backoff_succeeded(struct backoff *b, const char *client, const char *login)
+backoff_succeeded(struct backoff *b, const char *client, const char *login, int64_t now_ms)
 {
 	struct entry *e = map_get(b->kinds[BACKOFF_CLIENT].by_name, client);
 	char key[PAIR_SIZE];
 
-	if (e != NULL)
-		entry_free(b, e);
+	/* Not each time: an account of one's own would pay for guesses at all others. */
+	if (e != NULL && (e->forgiven_ms == 0 || now_ms - e->forgiven_ms >= BACKOFF_FORGIVE_MS)) {
+		e->failures = 0;
+		e->until_ms = 0;
+		e->forgiven_ms = now_ms;
+	}
 	pair_key(client, login, key);
 	pair_add(b, key);
 }
@@ -296,6 +300,8 @@ backoff_next(const struct backoff *b, uint64_t after, struct backoff_row *out)
 {
 	const struct entry *e = entry_after(b, after);
 
+	while (e != NULL && e->failures == 0)
+		e = TAILQ_NEXT(e, by_number);
 	if (e == NULL)
 		return false;
 	*out = (struct backoff_row){.number = e->number,

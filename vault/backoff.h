@@ -25,6 +25,7 @@
 #define BACKOFF_LOGINS_MAX  32768
 #define BACKOFF_PAIRS_MAX   65536 /* clients known to have been let in as a login */
 #define BACKOFF_FORGET_MS   (24 * 3600 * INT64_C(1000))
+#define BACKOFF_FORGIVE_MS  (3600 * INT64_C(1000)) /* once within */
 #define BACKOFF_FIRST_MS    5000
 
 struct backoff;
@@ -54,7 +55,8 @@ void backoff_tick(struct backoff *b, int64_t now_ms); /* forgets */
 const char *
 backoff_blocked(const struct backoff *b, const char *client, const char *login, int64_t now_ms);
 void backoff_failed(struct backoff *b, const char *client, const char *login, int64_t now_ms);
-void backoff_succeeded(struct backoff *b, const char *client, const char *login);
+/* The login's count stays, for the guesses of others; the client's is forgiven now and then. */
+void backoff_succeeded(struct backoff *b, const char *client, const char *login, int64_t now_ms);
 
 /* The entry with the next number above after; false: there is none. */
 bool backoff_next(const struct backoff *b, uint64_t after, struct backoff_row *out) WARN_UNUSED;

@@ -214,6 +214,8 @@ credentials_read_text(struct credentials *c, struct buf *text)
 	c->text = *text;
 	buf_init(text, 0);
 	c->room = count_lines(&c->text);
+	if (c->room > CREDENTIALS_ENTRIES_MAX)
+		c->room = CREDENTIALS_ENTRIES_MAX; /* the others are empty, or too many */
 	if ((c->entries = calloc(c->room, sizeof(*c->entries))) == NULL)
 		return -1;
 	/* An octet of our own, so that the last line can be ended. */

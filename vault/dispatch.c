@@ -71,6 +71,20 @@ start_remotes(struct vault *v)
 		fatal("event=no-memory");
 }
 
+/* Files of a reload that another one overtook may have come, of a pki that is gone. */
+static void
+forget_keys(struct vault *v, const struct conf *conf)
+{
+	size_t i;
+
+	for (i = keys_count(v->keys); i-- > 0;) {
+		const struct keys_entry e = keys_entry(v->keys, i);
+
+		if (conf_pki_find(conf, e.name) == NULL)
+			keys_forget(v->keys, e.name);
+	}
+}
+
 static void
 configure(void *ctx, const struct conf *conf)
 {
@@ -83,6 +97,7 @@ configure(void *ctx, const struct conf *conf)
 	    remotes_configure(v->remotes, conf) == -1)
 		fatal("event=tables-not-configured error=\"%s\"", strerror(errno));
 	keys_commit(v->keys, time_wall_s());
+	forget_keys(v, conf);
 	backoff_configure(v->backoff, &limits);
 	v->conf = conf;
 	scram_tables_changed(v);
@@ -243,11 +258,14 @@ on_sign_link(void *ctx, struct channel *ch, const union message *msg, int fd)
 	sign_link(ctx, msg->sign_link.instance, fd);
 }
 
+/* They have a channel of their own, where nobody gets more than his share. */
 static void
 on_sign(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
+	(void)ctx;
+	(void)msg;
 	(void)fd;
-	sign_answer(ctx, ch, &msg->sign);
+	channel_reject(ch, "a question for a signature on this link");
 }
 
 static void

@@ -218,7 +218,7 @@ remember_end(const struct exchange *x, enum ipc_auth result)
 	struct vault *v = x->vault;
 
 	if (result == IPC_AUTH_OK)
-		backoff_succeeded(v->backoff, x->network, x->login);
+		backoff_succeeded(v->backoff, x->network, x->login, service_now_ms(v->service));
 	else if (result == IPC_AUTH_REFUSED)
 		backoff_failed(v->backoff, x->network, x->login, service_now_ms(v->service));
 }
@@ -352,6 +352,20 @@ step(struct exchange *x, struct span data)
 	x->mechanism->step(x, data.data, data.len);
 }
 
+/* Where there is no room, who has been silent for longest makes it. */
+static bool
+displace(struct vault *v, const struct channel *ch)
+{
+	struct exchange *x;
+
+	TAILQ_FOREACH (x, &v->exchanges->by_link[channel_instance(ch)], by_link)
+		if (x->state == EXCHANGE_CHALLENGES) {
+			exchange_end(x, IPC_AUTH_TROUBLE, "another took its place");
+			return true;
+		}
+	return false;
+}
+
 void
 exchange_begin(struct vault *v, struct channel *ch, const struct msg_auth_begin *m)
 {
@@ -367,7 +381,9 @@ exchange_begin(struct vault *v, struct channel *ch, const struct msg_auth_begin 
 		send_verdict(ch, m->req, IPC_AUTH_UNKNOWN, "");
 		return;
 	}
-	if ((x = exchange_create(v, ch, m->req)) == NULL) {
+	if ((x = exchange_create(v, ch, m->req)) == NULL && displace(v, ch))
+		x = exchange_create(v, ch, m->req);
+	if (x == NULL) {
 		count_end(v, IPC_AUTH_TROUBLE);
 		send_verdict(ch, m->req, IPC_AUTH_TROUBLE, "");
 		return;
@@ -405,8 +421,12 @@ exchange_cancel(struct vault *v, struct channel *ch, uint32_t req)
 {
 	struct exchange *x = exchange_find(v, ch, req);
 
-	if (x != NULL)
-		exchange_free(x);
+	if (x == NULL)
+		return;
+	/* Who hangs up before the answer has guessed all the same. */
+	if (x->state == EXCHANGE_WORKS && x->login[0] != '\0')
+		backoff_failed(v->backoff, x->network, x->login, service_now_ms(v->service));
+	exchange_free(x);
 }
 
 void

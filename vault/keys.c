@@ -320,6 +320,25 @@ keys_commit(struct keys *k, int64_t now_s)
 }
 
 void
+keys_forget(struct keys *k, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < k->used.n; i++) {
+		struct pair *p = k->used.pairs[i];
+
+		if (strcmp(p->name, name) != 0)
+			continue;
+		unindex(k, p);
+		pair_free(p);
+		memmove(&k->used.pairs[i], &k->used.pairs[i + 1],
+		    (k->used.n - i - 1) * sizeof(k->used.pairs[0]));
+		k->used.n--;
+		return;
+	}
+}
+
+void
 keys_tick(struct keys *k, int64_t now_s)
 {
 	size_t i = 0;

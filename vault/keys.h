@@ -37,7 +37,8 @@ void keys_free(struct keys *k);		    /* wipes; NULL is fine */
 int keys_feed(struct keys *k, const struct msg_file_data *piece) WARN_UNUSED;
 /* All that was fed since the last commit takes the place of what was; problems are logged. */
 void keys_commit(struct keys *k, int64_t now_s);
-void keys_tick(struct keys *k, int64_t now_s); /* once a second or so */
+void keys_forget(struct keys *k, const char *name); /* a pki that smtpd.conf has no more */
+void keys_tick(struct keys *k, int64_t now_s);	    /* once a second or so */
 
 /*
  * Signs.  -1: refused (EPERM), no such key (ENOENT) or failed (EIO), counted and

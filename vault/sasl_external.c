@@ -86,6 +86,8 @@ on_value(struct exchange *x, enum credentials_answer answer, const char *found, 
 		exchange_end(x, IPC_AUTH_TROUBLE, "table");
 	else if (answer == CREDENTIALS_NO)
 		exchange_end(x, IPC_AUTH_REFUSED, "unknown certificate");
+	else if (value[0] == '\0' || value[0] == '!' || value[0] == '*')
+		exchange_end(x, IPC_AUTH_REFUSED, "locked"); /* by whatever it comes in */
 	else
 		end_as(x, x->nsteps == 0 ? value : found);
 }

@@ -34,7 +34,7 @@ sign_links_free(struct sign_links *s)
 	free(s);
 }
 
-void
+static void
 sign_answer(struct vault *v, struct channel *ch, const struct msg_sign *m)
 {
 	struct msg_signature answer = {.req = m->req, .outcome = IPC_FAIL};

@@ -20,7 +20,5 @@ void sign_links_free(struct sign_links *s);		/* channels end with the process */
 void sign_link(struct vault *v, uint32_t instance, int fd);
 /* Once a turn of the loop. */
 void sign_links_run(struct vault *v);
-/* A text that came by any channel: signs it, or says that it does not. */
-void sign_answer(struct vault *v, struct channel *ch, const struct msg_sign *m);
 
 #endif

@@ -11,7 +11,7 @@ import pytest
 from evil import HARD, PATIENT, Evil, assert_well, settle, stat
 from postern import wait_for
 from talk import Client, envelope, hello
-from tls import V12, V13, Hello, TlsServer, Wire, certificate, context, only, record, s_client, starttls
+from tls import V12, V13, Hello, TlsServer, Wire, certificate, context, only, record, s_client, s_client_dialog, starttls
 
 CONF = PATIENT + """
 ca clients cert "{dir}/ca.crt"
@@ -214,11 +214,11 @@ def test_55_the_answer_in_the_clear_is_all_that_is_in_the_clear(secure):
 
 def test_22_renegotiation(secure):
     """A client that asks for it in the middle of a session is refused; nobody's octets are spliced before another's."""
-    said, _ = s_client(secure.ports[SMTPS], "-tls1_2", "-crlf", "-ign_eof",
-                       said=b"EHLO client.test\nR\nNOOP after\nQUIT\n")
+    said = s_client_dialog(secure.ports[SMTPS], ["-tls1_2"], [
+        (b"", b"\n220 "), (b"EHLO client.test\n", b"250 "), (b"R\n", b"RENEGOTIATING"), (b"NOOP after\n", b"\n250 ")])
     assert "RENEGOTIATING" in said and "Secure Renegotiation IS supported" in said, said
     behind = said.split("RENEGOTIATING", 1)[1]
-    assert re.search(r"(?i)no renegotiation|error|alert", behind) and "221 " not in behind, behind
+    assert re.search(r"(?i)no renegotiation|error|alert", behind) and "250 " not in behind, behind
 
 
 # -- 31: names that a client sends ------------------------------------------------------------------

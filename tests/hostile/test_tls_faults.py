@@ -13,7 +13,7 @@ import pytest
 from evil import HARD, PATIENT, assert_well, cpu_s, peak_mib, settle
 from postern import PATIENCE, wait_for
 from talk import Client, envelope, hello, stat
-from tls import V12, V13, Hello, TlsClient, TlsServer, Wire, certificate, context, only, record, records, s_client
+from tls import V12, V13, Hello, TlsClient, TlsServer, Wire, certificate, context, only, record, records, s_client_dialog
 
 CONF = PATIENT + """
 ca clients cert "{dir}/ca.crt"
@@ -233,9 +233,10 @@ def test_records_that_are_not_the_client_s(server, version):
 
 def test_key_updates_without_end(server):
     """RFC 8446 4.6.3: taken, some hundreds of them, and what is said between them is heard."""
-    said = b"EHLO client.test\n" + b"k\nNOOP\n" * 200 + b"QUIT\n"
-    text, _ = s_client(server.ports[SMTPS], "-tls1_3", "-crlf", said=said)
-    assert text.count("KEYUPDATE") > 1
+    turns = [(b"", b"\n220 "), (b"EHLO client.test\n", b"250 ")]
+    turns += [(b"K\n" if n % 2 else b"k\n", b"KEYUPDATE") for n in range(200)]
+    said = s_client_dialog(server.ports[SMTPS], ["-tls1_3"], turns + [(b"NOOP\n", b"250 "), (b"QUIT\n", b"221 ")])
+    assert said.count("KEYUPDATE") == 200 and "221 2.0.0" in said, said[-500:]
 
 
 # -- names -----------------------------------------------------------------------------

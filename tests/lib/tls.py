@@ -420,7 +420,7 @@ def s_client(port, *options, said=b"QUIT\r\n", timeout=PATIENCE):
 def s_client_dialog(port, options, turns, timeout=PATIENCE):
     """As s_client(), said piece by piece: each of turns is what is said, and what is then waited for (or the end)."""
     argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", os.path.join(authority("ca"), "ca.crt"),
-            "-crlf", *options]
+            *options]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as p:
         timer = threading.Timer(timeout, p.kill)
         timer.start()
@@ -433,6 +433,8 @@ def s_client_dialog(port, options, turns, timeout=PATIENCE):
             while until not in heard[start:] and (more := os.read(p.stdout.fileno(), 4096)):
                 heard += more
             start = len(heard)
+        with contextlib.suppress(BrokenPipeError):
+            p.stdin.close()
         p.kill()
         timer.cancel()
     return heard.decode("latin-1")

@@ -4,15 +4,13 @@ import os
 import re
 import signal
 import ssl
-import subprocess
-import time
 
 import pytest
 
 from evil import server_process
 from postern import wait_for
 from talk import envelope
-from tls import V12, V13, TlsClient, TlsServer, authority, certificate, context, only, s_client, starttls
+from tls import V12, V13, TlsClient, TlsServer, certificate, context, only, s_client, starttls
 
 CONF = """
 smtp processes 3

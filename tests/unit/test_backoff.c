@@ -92,7 +92,7 @@ test_known_pair(void **state)
 {
 	struct backoff *b = *state;
 
-	backoff_succeeded(b, "198.51.100.1", "Demo");
+	backoff_succeeded(b, "198.51.100.1", "Demo", 0);
 	fail_times(b, "192.0.2.1", "demo", 20, 0);
 	assert_null(backoff_blocked(b, "198.51.100.1", "demo", 1));
 	assert_string_equal(backoff_blocked(b, "198.51.100.2", "demo", 1), "login");
@@ -109,13 +109,33 @@ test_success(void **state)
 	struct backoff_row row;
 
 	fail_times(b, "192.0.2.1", "demo", FREE, 0);
-	backoff_succeeded(b, "192.0.2.1", "demo");
+	backoff_succeeded(b, "192.0.2.1", "demo", 0);
 	fail_times(b, "192.0.2.1", "", FREE, 0);
 	assert_null(backoff_blocked(b, "192.0.2.1", "", 0));
 	/* The login's failures were not its own alone. */
 	assert_true(backoff_next(b, 0, &row));
+	assert_int_equal(row.kind, BACKOFF_CLIENT);
+	assert_true(backoff_next(b, row.number, &row));
 	assert_int_equal(row.kind, BACKOFF_LOGIN);
 	assert_int_equal(row.failures, FREE);
+}
+
+/* An account of one's own does not pay for guesses at the others'. */
+static void
+test_forgiven_once(void **state)
+{
+	struct backoff *b = *state;
+	int64_t later_ms = 1000 + BACKOFF_FORGIVE_MS;
+
+	fail_times(b, "192.0.2.1", "", FREE, 1);
+	backoff_succeeded(b, "192.0.2.1", "mine", 1000);
+	fail_times(b, "192.0.2.1", "", FREE, 1001);
+	backoff_succeeded(b, "192.0.2.1", "mine", 1002);
+	assert_null(backoff_blocked(b, "192.0.2.1", "", 1003));
+	fail_times(b, "192.0.2.1", "", 1, 1003);
+	assert_string_equal(backoff_blocked(b, "192.0.2.1", "", 1004), "client");
+	backoff_succeeded(b, "192.0.2.1", "mine", later_ms);
+	assert_null(backoff_blocked(b, "192.0.2.1", "", later_ms));
 }
 
 static void
@@ -193,11 +213,11 @@ test_bounded(void **state)
 	assert_string_equal(backoff_blocked(b, "203.0.113.1", "second", 4), "login");
 	for (i = 0; i < BACKOFF_PAIRS_MAX; i++) {
 		(void)snprintf(name, sizeof(name), "guess%d", i);
-		backoff_succeeded(b, "192.0.2.3", name);
+		backoff_succeeded(b, "192.0.2.3", name, 0);
 	}
 	fail_times(b, "192.0.2.4", "guess0", FREE + 1, 5);
 	assert_null(backoff_blocked(b, "192.0.2.3", "guess0", 6));
-	backoff_succeeded(b, "192.0.2.3", "one more");
+	backoff_succeeded(b, "192.0.2.3", "one more", 0);
 	assert_string_equal(backoff_blocked(b, "192.0.2.3", "guess0", 6), "login");
 }
 
@@ -209,6 +229,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_login, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_known_pair, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_success, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_forgiven_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_forgets, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_rows, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_bounded, setup, teardown),
