@@ -27,7 +27,7 @@ SERVICE =	service role ipc conf base
 HAS_SIGN_CB :=	$(shell echo 'int tls_config_set_sign_cb(void); int main(void) { return tls_config_set_sign_cb(); }' | \
 		$(CC) -x c -o /dev/null - $$($(PKG_CONFIG) --libs libtls 2>/dev/null) 2>/dev/null && echo yes)
 KEYCLIENT_OPENSSL = lib/key/keyclient_openssl.c lib/key/keyclient_standin.c lib/net/tls_openssl.c
-KEYCLIENT_LIBRESSL = lib/key/keyclient_libressl.c
+KEYCLIENT_LIBRESSL = lib/key/keyclient_libressl.c lib/net/tls_libressl.c
 KEYCLIENT =	lib/key/keyclient.c lib/key/key_id.c \
 		$(if $(HAS_SIGN_CB),$(KEYCLIENT_LIBRESSL),$(KEYCLIENT_OPENSSL))
 

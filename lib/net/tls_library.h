@@ -11,7 +11,7 @@ struct tls_config;
 /*
  * What a server has to tell the library beneath libtls, because libtls has
  * no word for it, or not the right one.  tls_openssl.c is for libretls over
- * OpenSSL 3; LibreSSL's own libtls needs less (keyclient_libressl.c).
+ * OpenSSL 3; LibreSSL's own libtls needs less (tls_libressl.c).
  *
  * The keys of session tickets (RFC 5077 4, RFC 8446 4.6.1) are those of the
  * process, whatever the context: contexts are told apart by their session ids.

@@ -215,7 +215,7 @@ def test_55_the_answer_in_the_clear_is_all_that_is_in_the_clear(secure):
 def test_22_renegotiation(secure):
     """A client that asks for it in the middle of a session is refused; nobody's octets are spliced before another's."""
     said = s_client_dialog(secure.ports[SMTPS], ["-tls1_2"], [
-        (b"", b"\n220 "), (b"EHLO client.test\n", b"250 "), (b"R\n", b"RENEGOTIATING"), (b"NOOP after\n", b"\n250 ")])
+        (b"", b"\n220 "), (b"EHLO client.test\r\n", b"250 "), (b"R\n", b"RENEGOTIATING"), (b"NOOP\r\n", b"\n250 ")])
     assert "RENEGOTIATING" in said and "Secure Renegotiation IS supported" in said, said
     behind = said.split("RENEGOTIATING", 1)[1]
     assert re.search(r"(?i)no renegotiation|error|alert", behind) and "250 " not in behind, behind

@@ -208,7 +208,7 @@ def test_records_that_are_not_the_client_s(server, version):
             assert c.reply()[0] == 220
             c.say("EHLO client.test")
             one, two = wire.sealed(b"MAIL FROM:<a@b.example>\r\n"), wire.sealed(b"RSET\r\n")
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
                 wire.sock.sendall(change(one, two))
                 wire.sock.shutdown(socket.SHUT_WR)
             heard = b""
@@ -233,17 +233,18 @@ def test_records_that_are_not_the_client_s(server, version):
 
 def test_key_updates_without_end(server):
     """RFC 8446 4.6.3: taken, some hundreds of them, and what is said between them is heard."""
-    turns = [(b"", b"\n220 "), (b"EHLO client.test\n", b"250 ")]
-    turns += [(b"K\n" if n % 2 else b"k\n", b"KEYUPDATE") for n in range(200)]
-    said = s_client_dialog(server.ports[SMTPS], ["-tls1_3"], turns + [(b"NOOP\n", b"250 "), (b"QUIT\n", b"221 ")])
-    assert said.count("KEYUPDATE") == 200 and "221 2.0.0" in said, said[-500:]
+    turns = [(b"", b"\n220 "), (b"EHLO client.test\r\n", b"250 ")]
+    turns += [(b"K\n" if n % 2 else b"k\n", b"KEYUPDATE") for n in range(100)]
+    turns += [(b"NOOP\r\n", b"250 2.0.0"), (b"k\n", b"KEYUPDATE"), (b"NOOP\r\n", b"250 2.0.0")] * 20
+    said = s_client_dialog(server.ports[SMTPS], ["-tls1_3"], turns)
+    assert said.count("KEYUPDATE") == 120 and said.count("250 2.0.0") == 40, said[-500:]
 
 
 # -- names -----------------------------------------------------------------------------
 
 NAMES = [b"", b"\0", b"mx.test\0", b"mx\0.test", b"mx.test\0.evil.example", b"\\", b"mx.test\\", b"a\\0", b"x" * 254,
          b"x" * 255,
-         b"x" * 256, b"x" * 1000, b"x" * 60000, b"." * 255, b".mx.test", b"mx.test.", b"*", b"*.test", b"127.0.0.1",
+         b"x" * 256, b"x" * 1000, b"x" * 30000, b"." * 255, b".mx.test", b"mx.test.", b"*", b"*.test", b"127.0.0.1",
          b"::1",
          b"\xff" * 50, bytes(range(256)), b"%s%n%x", b"\r\n220 evil", b"\nevent=started evil=\"", b"'\"`$(id)",
          b"${run{id}}",
@@ -346,7 +347,7 @@ def test_a_thousand_handshakes_that_hang(make_crowd_server):
 
 @pytest.fixture
 def make_crowd_server():
-    s = TlsServer(CONF.replace("-per-client 1000", "-per-client 3000"), ("ecdsa", "other", "wild"), build=HARD)
+    s = TlsServer(CONF.replace("-per-client 1000", "-per-client 3000") + "smtp max-sessions 3000\n", ("ecdsa", "other", "wild"), build=HARD)
     s.copy(certificate("client").authority, "ca.crt")
     s.start()
     yield s
