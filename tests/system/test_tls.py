@@ -256,6 +256,20 @@ def test_half_a_handshake_ends_in_time(s):
     assert 5 < time.monotonic() - began < 2 * PATIENCE
 
 
+def test_a_record_that_comes_drop_by_drop(other):
+    """Octets of the wire that never become one of a command are no sign of life: the time-out goes on."""
+    server = other("listen on 127.0.0.1 port 0 smtps pki ecdsa\nsmtp timeout 2s\n")
+    with wired(server.ports[1]) as c:
+        c.say("EHLO client.test")
+        drops = c.sock.sealed(b"NOOP " + b"x" * 500)
+        began = time.monotonic()
+        with pytest.raises(ConnectionError):
+            for drop in drops:
+                c.sock.sock.sendall(bytes([drop]))
+                time.sleep(0.2)
+        assert 1 < time.monotonic() - began < PATIENCE
+
+
 # -- versions, ciphers, curves --------------------------------------------------------------
 
 OLD = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1}

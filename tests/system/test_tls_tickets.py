@@ -89,7 +89,7 @@ def test_a_ticket_is_bound_to_its_listener_s_policy(server):
         envelope(c)
 
 
-def test_no_client_comes_in_by_a_ticket_without_its_certificate(tmp_path):
+def test_no_client_comes_in_by_a_ticket_without_its_certificate():
     """A session of a port that asks nobody is not one of a port where a certificate is a must."""
     s = TlsServer('ca clients cert "{dir}/ca.crt"\n' + CONF.replace("3", "1") +
                   "listen on 127.0.0.1 port 0 smtps verify pki ecdsa ca clients\n")
@@ -113,7 +113,43 @@ def test_no_client_comes_in_by_a_ticket_without_its_certificate(tmp_path):
 
 
 @VERSIONS
-def test_no_tickets(make_server, version):
+def test_a_ticket_is_good_for_as_long_as_its_authority(version):
+    """Who may no longer come in with a certificate does not come in with a ticket that was given for it."""
+    s = TlsServer('ca clients cert "{dir}/ca.crt"\n' + CONF +
+                  "listen on 127.0.0.1 port 0 smtps verify pki ecdsa ca clients\n")
+    try:
+        s.copy(certificate("client").authority, "ca.crt")
+        s.start()
+        mine, other = only(version, mine="client"), only(version, mine="client-stranger")
+        sessions = []
+        for _ in range(3):
+            with s.secure(3, ctx=mine) as c:
+                sessions.append(c.sock.session)
+        s.copy(certificate("client-stranger").authority, "ca.crt")
+        s.reload()
+        for session in [None, *sessions]:
+            with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
+                s.secure(3, ctx=mine, session=session)
+        with s.secure(3, ctx=other) as c:
+            envelope(c)
+    finally:
+        s.cleanup()
+
+
+@VERSIONS
+def test_a_resumption_after_another(server, version):
+    """Each connection goes on where the one before ended; with TLS 1.3 by a ticket of its own (RFC 8446 C.4)."""
+    ctx = only(version)
+    session = ticket(server, ctx)
+    for n in range(6):
+        with server.secure(SMTPS, ctx=ctx, session=session) as c:
+            assert c.sock.session_reused, n
+            c.say("NOOP")
+            session = c.sock.session
+
+
+@VERSIONS
+def test_no_tickets(version):
     s = TlsServer(CONF + "smtp ticket-lifetime 0\n")
     try:
         s.start()
@@ -127,7 +163,7 @@ def test_no_tickets(make_server, version):
 
 
 @VERSIONS
-def test_keys_change(make_server, version):
+def test_keys_change(version):
     """A ticket is good for as long as the file says, and no longer, and new ones are given all the while."""
     s = TlsServer(CONF + "smtp ticket-lifetime 1s\n")
     try:
@@ -232,7 +268,7 @@ def stapled(server, *options):
     return "OCSP Response Status: successful" in said and "Cert Status: good" in said
 
 
-def test_an_ocsp_response_goes_along(make_server):
+def test_an_ocsp_response_goes_along():
     s = TlsServer(CONF + 'pki ecdsa ocsp "{dir}/ecdsa.ocsp"\n')
     try:
         s.copy(certificate("ecdsa").ocsp(), "ecdsa.ocsp")
@@ -245,6 +281,21 @@ def test_an_ocsp_response_goes_along(make_server):
         s.copy(certificate("next").ocsp(), "ecdsa.ocsp")
         s.reload()
         assert stapled(s) and shown(s) == certificate("next").der
+    finally:
+        s.cleanup()
+
+
+def test_an_ocsp_response_that_is_taken_out():
+    """It is not given to anybody after the reload."""
+    with_it = 'pki ecdsa ocsp "{dir}/ecdsa.ocsp"\n'
+    s = TlsServer(CONF + with_it)
+    try:
+        s.copy(certificate("ecdsa").ocsp(), "ecdsa.ocsp")
+        s.start()
+        assert stapled(s)
+        s.write_conf(s.CONF + s.statements(["ecdsa"]) + CONF)
+        s.reload()
+        assert not any(stapled(s) for _ in range(4))
     finally:
         s.cleanup()
 

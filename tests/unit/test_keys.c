@@ -279,6 +279,36 @@ test_reload(void **state)
 	keys_free(k);
 }
 
+/* Files that can't be read, or are withheld, leave what was there, for as long as it takes. */
+static void
+test_kept(void **state)
+{
+	struct keys *k = keys_create();
+	int kind;
+
+	(void)state;
+	feed_pki(k, "a", &p256, &p256);
+	feed_pki(k, "b", &other, &other);
+	keys_commit(k, NOW);
+	for (kind = IPC_DATA_CERT; kind <= IPC_DATA_OCSP; kind++) {
+		struct msg_file_data m = {.kind = (uint8_t)kind, .name = "a", .last = true};
+
+		assert_int_equal(keys_feed(k, &m), 0);
+	}
+	feed_pki(k, "b", &other, &other);
+	keys_commit(k, NOW + 1);
+	keys_tick(k, NOW + 10 * KEYS_LINGER_S);
+	assert_int_equal(keys_count(k), 2);
+	assert_true(signs(k, "a", &p256));
+	assert_true(signs(k, "b", &other));
+
+	keys_forget(k, "a");
+	assert_int_equal(keys_count(k), 1);
+	assert_false(signs(k, "a", &p256));
+	assert_true(signs(k, "b", &other));
+	keys_free(k);
+}
+
 static void
 test_many_reloads(void **state)
 {
@@ -425,6 +455,7 @@ main(void)
 	    cmocka_unit_test(test_schemes),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_reload),
+	    cmocka_unit_test(test_kept),
 	    cmocka_unit_test(test_many_reloads),
 	    cmocka_unit_test(test_bad_files),
 	    cmocka_unit_test(test_fed_twice),
