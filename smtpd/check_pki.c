@@ -84,6 +84,8 @@ run(const char *path, const char *name, const int fd[NFILES + 1], const struct a
 	if ((null = open("/dev/null", O_RDWR)) == -1 || dup2(null, STDERR_FILENO) == -1 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		_exit(126);
+	if (null > STDERR_FILENO)
+		(void)close(null);
 	if (limit() == -1 || become(a) == -1)
 		_exit(126);
 	(void)execve(path, argv, environment);

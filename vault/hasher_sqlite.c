@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -186,23 +185,12 @@ table_prepare(struct table *t)
 	return trouble(t, "query_credentials must be one query with one '?' and two columns", NULL);
 }
 
-/* Whatever the database takes for equal: one login is one text. */
-static bool
-is_row_of(struct table *t, const char *key)
-{
-	const unsigned char *text = sqlite3_column_text(t->stmt, 0);
-
-	return text != NULL && strcasecmp((const char *)text, key) == 0;
-}
-
 static enum ipc_outcome
-take_value(struct table *t, const char *key, char value[IPC_SECRET_MAX + 1])
+take_value(struct table *t, char value[IPC_SECRET_MAX + 1])
 {
 	const unsigned char *text;
 	size_t len;
 
-	if (!is_row_of(t, key))
-		return IPC_GONE;
 	if (sqlite3_column_type(t->stmt, 1) == SQLITE_NULL)
 		return IPC_GONE;
 	if ((text = sqlite3_column_text(t->stmt, 1)) == NULL)
@@ -227,7 +215,7 @@ ask(struct table *t, const char *key, char value[IPC_SECRET_MAX + 1])
 	if (code == SQLITE_OK)
 		code = sqlite3_step(t->stmt);
 	if (code == SQLITE_ROW)
-		found = take_value(t, key, value);
+		found = take_value(t, value);
 	else if (code == SQLITE_DONE)
 		found = IPC_GONE;
 	else

@@ -92,7 +92,8 @@ over_tls_read(struct io *io, void *p, size_t n, short *want)
 {
 	ssize_t got = translate(tls_read(io_tls(io), p, n), want);
 
-	io->unread = got > 0 && ((size_t)got == n || io->raw.len > 0);
+	/* A record that was none of the stream's (a KeyUpdate) may have another behind it. */
+	io->unread = io->raw.len > 0 || (got > 0 && (size_t)got == n);
 	return got;
 }
 

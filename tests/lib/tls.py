@@ -153,6 +153,8 @@ class TlsServer(Server):
         for name in pkis:
             self.install(name)
 
+    RELOADED = r"^smtpd: \w+: event=reload(ed|-refused)"     # what the parent says, not one of its children
+
     @staticmethod
     def statements(pkis):
         return "".join(f'pki {n} cert "{{dir}}/{n}.crt"\npki {n} key "{{dir}}/{n}.key"\n' for n in pkis)
@@ -182,8 +184,11 @@ class TlsServer(Server):
         """SIGHUP, and the new configuration is in force everywhere."""
         before = len(self.log)
         self.process.send_signal(signal.SIGHUP)
-        line = self.wait_log(r"event=reload(ed|-refused)", after=before)
-        assert "event=reloaded" in line, line
+        line = self.wait_log(self.RELOADED, after=before)
+        generation = re.search(r"event=reloaded generation=(\d+)", line)
+        assert generation, line
+        for pid in self.pids().values():
+            self.wait_log(rf"\[{pid}\]: {generation.group()}\b", after=before)
 
     def secure(self, port, **more):
         """A client that said EHLO over TLS, be it by STARTTLS or from the first octet."""

@@ -30,14 +30,16 @@ listen on 127.0.0.1 port 0 tls pki ecdsa auth-optional <logins> tokens <tokens>
 listen on 127.0.0.1 port 0 smtps pki ecdsa auth <logins> ca clients
 listen on 127.0.0.1 port 0 tls pki ecdsa auth-optional <logins> ca clients
 listen on 127.0.0.1 port 0 smtps pki ecdsa auth <other> ca clients
+listen on 127.0.0.1 port 0 smtps pki ecdsa auth <locked> ca clients
 """
-SMTPS, OPTIONAL, ASKS, ASKS_LATER, MAPPED = range(1, 6)
+SMTPS, OPTIONAL, ASKS, ASKS_LATER, MAPPED, LOCKED = range(1, 7)
 
 
 @pytest.fixture(scope="module")
 def s():
-    tables = table("logins", {DEMO: crypted("demo"), OTHER: "*"}) + \
-        table("other", {"cert:" + certificate("client-nameless").fingerprint: OTHER, DEMO: "*"})
+    tables = table("logins", {DEMO: crypted("demo"), OTHER: "by certificate"}) + \
+        table("other", {"cert:" + certificate("client-nameless").fingerprint: OTHER, DEMO: "by certificate"}) + \
+        table("locked", {DEMO: "!" + crypted("demo"), OTHER: "*"})
     server = TlsServer(tables + CONF)
     server.copy(certificate("client").authority, "ca.crt")
     server.start()
@@ -163,7 +165,8 @@ def test_external_says_who(s):
 
 
 def test_external_for_whom_the_table_does_not_know(s):
-    for port, mine in ((ASKS, "client-nameless"), (MAPPED, "client-other")):
+    for port, mine in ((ASKS, "client-nameless"), (MAPPED, "client-other"), (LOCKED, "client"),
+                       (LOCKED, "client-other")):
         with s.secure(port, ctx=context(mine=mine)) as c:
             assert auth(c, "EXTERNAL", "") == REFUSED
             assert auth(c, "EXTERNAL", DEMO) == REFUSED

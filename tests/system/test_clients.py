@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What a client gets for its mail: a mailbox of its own account, or a refusal that says why."""
 import os
-import smtplib
 
 import pytest
 
@@ -43,20 +42,3 @@ def test_no_relay_for_strangers(make_server):
         c.mail("you@example.net")
         code, text = c.rcpt("somebody@elsewhere.example")
         assert code == 550 and text.startswith(b"5.7.1")
-
-
-def test_submission_ports_refuse_mail_and_say_so(make_server):
-    s = make_server(extra="""
-pki t cert "{dir}/c"
-pki t key "{dir}/k"
-table pw {{ "a" = "b" }}
-listen on 127.0.0.1 port 0 tls-require pki t auth <pw>
-listen on 127.0.0.1 port 0 smtps pki t auth <pw>
-""")
-    c = smtplib.SMTP("127.0.0.1", s.ports[1], timeout=30)
-    c.ehlo()
-    code, text = c.mail("you@example.net")
-    assert code == 530 and b"not built" in text
-    with pytest.raises(smtplib.SMTPConnectError) as e:
-        smtplib.SMTP("127.0.0.1", s.ports[2], timeout=30)
-    assert e.value.smtp_code == 421 and b"TLS is not built" in e.value.smtp_error

@@ -250,7 +250,7 @@ def test_a_certificate_that_is_no_good(server, name):
             server.install(name, pki="ecdsa")
         before, pids = len(server.log), server.pids()
         server.process.send_signal(signal.SIGHUP)
-        server.wait_log(r"event=reload(ed|-refused)", after=before)
+        server.wait_log(server.RELOADED, after=before)
         old.say("NOOP")
         assert shown(server) == certificate("ecdsa").der
         assert server.pids() == pids
