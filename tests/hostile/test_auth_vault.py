@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""A session in wrong hands that wants logins which are not its clients': no table but those for logins, no noise that gets in."""
+"""A session in wrong hands that wants logins: no table but those for logins opens a door, and no noise gets in."""
 import random
 
 import pytest
@@ -56,7 +56,7 @@ def test_noise_in_every_field(vault):
     chance = random.Random(9)
     words = [b"", b"\0", f"\0{DEMO}\0canary".encode(), DEMO.encode(), b"n,,n=demo,r=x", b"\1", chance.randbytes(30),
              chance.randbytes(9000),
-             b"\0" * 9000, b"canary"]
+             b"\0" * 9000]
     for n in range(400):
         req = vault.begin(chance.choice(MECHANISMS), chance.choice([None, *words]),
                           client=chance.choice(["192.0.2.1", "2001:db8::1", "", "local", "x" * 60]),

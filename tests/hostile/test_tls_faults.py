@@ -347,7 +347,8 @@ def test_a_thousand_handshakes_that_hang(make_crowd_server):
 
 @pytest.fixture
 def make_crowd_server():
-    s = TlsServer(CONF.replace("-per-client 1000", "-per-client 3000") + "smtp max-sessions 3000\n", ("ecdsa", "other", "wild"), build=HARD)
+    conf = CONF.replace("-per-client 1000", "-per-client 3000") + "smtp max-sessions 3000\n"
+    s = TlsServer(conf, ("ecdsa", "other", "wild"), build=HARD)
     s.copy(certificate("client").authority, "ca.crt")
     s.start()
     yield s

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """AUTH (RFC 4954) as clients say it: every mechanism, and every way to say it wrong."""
+import contextlib
 import re
 import smtplib
 
@@ -403,7 +404,8 @@ def test_plain_messages_that_are_none(c, message):
     assert auth(c, "PLAIN", *plain("yescrypt@example.org", PASSWORD)) == OK
 
 
-@pytest.mark.parametrize("login", ["yescrypt\0@example.org", "\0yescrypt@example.org", "yescrypt@example.org\0\0", "\0", "\0" * 100])
+@pytest.mark.parametrize("login", ["yescrypt\0@example.org", "\0yescrypt@example.org", "yescrypt@example.org\0\0", "\0",
+                                   "\0" * 100])
 def test_a_nul_in_a_login(c, login):
     assert auth(c, "LOGIN", *login_steps(login, PASSWORD)) in (MALFORMED, REFUSED)
     assert auth(c, "LOGIN", *login_steps("yescrypt@example.org", PASSWORD + "\0")) in (MALFORMED, REFUSED)
@@ -473,24 +475,19 @@ def test_lines_that_are_too_long(s, octets):
     """One is refused when its end was read; more of them are the end of the session."""
     for asked in (False, True):
         with s.secure(SMTPS) as c:
-            for last in (False, True):
+            def say():
                 if asked:
                     assert c.cmd("AUTH PLAIN")[0] == 334
-                try:
+                with contextlib.suppress(OSError):      # the end may come before the line's
                     c.send((b"" if asked else b"AUTH PLAIN ") + b"A" * octets + b"\r\n")
-                    answer = status_of(c.reply())[0]
-                except (EOFError, OSError):
-                    answer = 421 if last else None      # which is lost with what was never read
-                if asked and octets < MAX - 1:      # it is not
-                    assert answer == 501
-                    break
-                assert answer == (421 if last else 500)
-                if not last:
-                    c.say("NOOP")
-            if last:
-                assert c.is_closed()
-            else:
-                assert auth(c, "PLAIN", *plain("yescrypt@example.org", PASSWORD)) == OK
+            say()
+            if asked and octets < MAX - 1:      # it is not
+                assert c.reply()[0] == 501
+                continue
+            assert c.reply()[0] == 500
+            c.say("NOOP")
+            say()
+            assert c.codes() in ([421], [] if octets > 1 << 15 else [421])
 
 
 def test_other_commands_are_no_longer_than_before(c):
