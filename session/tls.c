@@ -160,7 +160,7 @@ tls_failed(struct session *s)
 	log_handshake(s, "tls-failed", why == NULL ? "the client left" : why);
 }
 
-/* -- STARTTLS -- */
+/* -- STARTTLS: some clients say it before EHLO, which RFC 3207 4 does not forbid -- */
 
 void
 cmd_starttls(struct session *s, const struct command *c)
@@ -170,8 +170,6 @@ cmd_starttls(struct session *s, const struct command *c)
 		session_reply(s, REPLY_TLS_ALREADY);
 	else if (!s->policy->tls_offered)
 		session_reply(s, REPLY_NOT_IMPLEMENTED);
-	else if (!s->extended)
-		session_reply(s, REPLY_HELLO_FIRST);
 	else if (s->policy->tls == NULL)
 		session_reply(s, REPLY_TLS_TROUBLE);
 	else {

@@ -449,7 +449,8 @@ def test_what_was_not_ended_is_not_kept(agent):
 
 @pytest.mark.parametrize("path", ["", "..", "../x", "a/../../b", "/etc", "a//b", "."])
 def test_agent_refuses_paths_that_lead_elsewhere(agent, path):
-    agent.open(path)
+    with contextlib.suppress(Closed):   # it may be gone before all is said
+        agent.open(path)
     assert agent.ended() == 1
     assert os.listdir(agent.base) == []
 

@@ -21,7 +21,7 @@ static const char *const edges[NITEMS(states)] = {
     /*            PENIMRKDFABTCSOXHVL */
     /* PROXY */ ".x.............x...",
     /* ENTERING */ "x.x............xx..",
-    /* NEW */ ".x.x...xx....x.x...",
+    /* NEW */ ".x.x...xx....x.xx..",
     /* IDLE */ ".x.xx..xx....x.xxx.",
     /* MAIL */ "...x...xxx...x.x...",
     /* RCPT */ "...x...xxxx..x.x...",
