@@ -16,6 +16,7 @@
 #include "lib/base/base64.h"
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/net/tls_library.h"
 #include "session/session.h"
 
 #define EXCHANGE_MS   300000
@@ -62,7 +63,11 @@ binding(const struct session *s)
 static bool
 with_scram_plus(const struct session *s)
 {
-	return with_scram(s) && binding(s)[0] != '\0';
+	uint8_t exporter[TLS_EXPORTER_SIZE];
+
+	if (!with_scram(s))
+		return false;
+	return binding(s)[0] != '\0' || tls_library_exporter(s->connection, exporter) == 0;
 }
 
 static bool
@@ -168,6 +173,7 @@ send_begin(
     struct session *s, struct channel *vault, const char *mechanism, const struct span *initial)
 {
 	char client[ADDR_TEXT_MAX], fingerprint[IPC_NAME_MAX], addresses[IPC_TEXT_MAX + 1];
+	uint8_t exporter[TLS_EXPORTER_SIZE];
 	struct msg_auth_begin m = {.req = s->question,
 	    .client = client,
 	    .mechanism = mechanism,
@@ -181,6 +187,8 @@ send_begin(
 
 	addr_format(&s->peer, client);
 	tls_identity(s, fingerprint, sizeof(fingerprint), addresses, sizeof(addresses));
+	if (tls_library_exporter(s->connection, exporter) == 0)
+		m.exporter = (struct span){exporter, sizeof(exporter)};
 	if (initial != NULL)
 		m.initial = *initial;
 	return channel_send(vault, MSG_auth_begin, &m);

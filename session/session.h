@@ -118,6 +118,7 @@ struct session { /* owned by the list of its program */
 	char *helo;		     /* NULL: none */
 	char *auth;		     /* the login; NULL: none */
 	bool owns_sender;	     /* it may send as what it owns, and nothing else */
+	void *connection;	     /* for tls_library_exporter(); NULL: none */
 	char *pki;		     /* whose key signed the TLS handshake; NULL: nobody knows */
 	unsigned int auth_failures;
 	bool auth_lost;		/* the vault went away while the client was to say more */

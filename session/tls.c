@@ -18,6 +18,7 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/key/keyclient.h"
+#include "lib/net/tls_library.h"
 #include "lib/net/tls_server.h"
 #include "session/session.h"
 
@@ -61,6 +62,7 @@ handshake(struct session *s, bool with_input)
 		session_bury(s);
 		return;
 	}
+	s->connection = tls_library_connection();
 	if (with_input)
 		io_start_tls_with_input(s->io, tls);
 	else if (io_start_tls(s->io, tls)) {

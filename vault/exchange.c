@@ -340,6 +340,9 @@ set_listener(struct exchange *x, const struct msg_auth_begin *m)
 	str_cut(x->passwords, sizeof(x->passwords), m->passwords);
 	str_cut(x->tokens, sizeof(x->tokens), m->tokens);
 	str_cut(x->binding, sizeof(x->binding), m->binding);
+	x->has_exporter = m->exporter.len == sizeof(x->exporter);
+	if (x->has_exporter)
+		memcpy(x->exporter, m->exporter.data, sizeof(x->exporter));
 	str_cut(x->fingerprint, sizeof(x->fingerprint), m->fingerprint);
 	str_cut(x->identities, sizeof(x->identities), m->identities);
 }

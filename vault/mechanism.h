@@ -62,6 +62,8 @@ struct exchange { /* owned by struct exchanges */
 	char network[HOST_NETWORK_SIZE]; /* and what stands for it */
 	bool system;
 	char passwords[IPC_WORD_MAX + 1], tokens[IPC_WORD_MAX + 1], binding[IPC_WORD_MAX + 1];
+	uint8_t exporter[IPC_EXPORTER_SIZE];
+	bool has_exporter;
 	char fingerprint[80 + 1], identities[IPC_TEXT_MAX + 1];
 
 	/* what was found out */

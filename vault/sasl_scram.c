@@ -53,9 +53,15 @@ fits(const struct exchange *x)
 }
 
 static bool
+can_bind(const struct exchange *x)
+{
+	return x->binding[0] != '\0' || x->has_exporter;
+}
+
+static bool
 fits_plus(const struct exchange *x)
 {
-	return x->binding[0] != '\0' && fits(x);
+	return can_bind(x) && fits(x);
 }
 
 /* -- client-first-message -- */
@@ -76,11 +82,24 @@ state_create(const uint8_t *message, size_t len)
 }
 
 static bool
-is_end_point(struct span name)
+is_called(struct span name, const char *what)
 {
-	static const char end_point[] = "tls-server-end-point";
+	return name.len == strlen(what) && memcmp(name.data, what, name.len) == 0;
+}
 
-	return name.len == strlen(end_point) && memcmp(name.data, end_point, name.len) == 0;
+static bool
+is_exporter(struct span name)
+{
+	return is_called(name, "tls-exporter"); /* RFC 9266 4 */
+}
+
+/* Is it a type of binding that this connection has? */
+static bool
+is_bindable(const struct exchange *x, struct span name)
+{
+	if (is_exporter(name))
+		return x->has_exporter;
+	return is_called(name, "tls-server-end-point") && x->binding[0] != '\0'; /* RFC 5929 4 */
 }
 
 /*
@@ -93,9 +112,9 @@ is_misbound(struct exchange *x)
 	const struct scram_first *first = &x->scram->first;
 
 	if (is_plus(x) != (first->flag == SCRAM_WITH_BINDING) ||
-	    (is_plus(x) && !is_end_point(first->binding)))
+	    (is_plus(x) && !is_bindable(x, first->binding)))
 		exchange_end(x, IPC_AUTH_MALFORMED, "channel binding");
-	else if (first->flag == SCRAM_NOT_OFFERED && x->binding[0] != '\0')
+	else if (first->flag == SCRAM_NOT_OFFERED && can_bind(x))
 		exchange_end(x, IPC_AUTH_REFUSED, "offer of channel binding was lost");
 	else
 		return false;
@@ -187,7 +206,9 @@ step_final(struct exchange *x, const uint8_t *data, size_t len)
 		exchange_end(x, IPC_AUTH_MALFORMED, "final message");
 		return;
 	}
-	if (is_plus(x)) {
+	if (is_plus(x) && is_exporter(s->first.binding))
+		said.binding = (struct span){x->exporter, sizeof(x->exporter)};
+	else if (is_plus(x)) {
 		said.binding.data = hash;
 		if (keys_binding(x->vault->keys, x->binding, hash, &said.binding.len) == -1) {
 			exchange_end(x, IPC_AUTH_TROUBLE, "certificate");

@@ -57,6 +57,7 @@ enum role { ROLES(ROLE_ENUM) ROLE__MAX };
 #define IPC_PASSWORD_MAX 1024 /* octets of a password */
 #define IPC_SECRET_MAX 1024   /* octets of what a table keeps for a login */
 #define IPC_SIGN_MAX 1024     /* octets of a text to be signed, or of a signature */
+#define IPC_EXPORTER_SIZE 32   /* octets of a tls-exporter (RFC 9266 4.2) */
 #define IPC_TICKET_KEY_SIZE 48 /* octets of a key for session tickets */
 #define IPC_ID_MAX 0x7fffffffffULL
 #define IPC_ANY64 UINT64_MAX
@@ -212,7 +213,8 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	M(auth_begin, NOFD, "a client says AUTH", R(SESSION, VAULT),                               \
 	    F(STR, client, IPC_WORD_MAX) F(STR, mechanism, 32) F(BOOL, system, 1)                  \
 		F(STR, passwords, IPC_WORD_MAX) F(STR, tokens, IPC_WORD_MAX)                       \
-		    F(STR, binding, IPC_WORD_MAX) F(STR, fingerprint, 80)                          \
+		    F(STR, binding, IPC_WORD_MAX) F(BYTES, exporter, IPC_EXPORTER_SIZE)            \
+			F(STR, fingerprint, 80)                                                    \
 			F(STR, identities, IPC_TEXT_MAX) F(BOOL, with_initial, 1)                  \
 			    F(BYTES, initial, IPC_SASL_MAX))                                       \
 	M(auth_challenge, NOFD, "the next 334", R(VAULT, SESSION), F(BYTES, data, IPC_SASL_MAX))   \

@@ -24,4 +24,13 @@ void tls_library_ticket_key(uint32_t revision, const uint8_t key[TLS_TICKET_KEY]
 /* A configuration that is about to be used by a server. */
 int tls_library_configure(struct tls_config *config) WARN_UNUSED;
 
+/*
+ * The connection beneath the struct tls that a server made last, for the next
+ * function alone; good as long as that tls.  NULL: it is not known.
+ */
+void *tls_library_connection(void);
+/* tls-exporter (RFC 9266 4.2): what only the two ends of it know.  -1: there is none, or not in this version. */
+#define TLS_EXPORTER_SIZE 32
+int tls_library_exporter(void *connection, uint8_t out[TLS_EXPORTER_SIZE]) WARN_UNUSED;
+
 #endif

@@ -36,6 +36,20 @@ tls_library_ticket_key(uint32_t revision, const uint8_t key[TLS_TICKET_KEY])
 	memcpy(keys[nkeys++].key, key, TLS_TICKET_KEY);
 }
 
+void *
+tls_library_connection(void)
+{
+	return NULL;
+}
+
+int
+tls_library_exporter(void *connection, uint8_t out[TLS_EXPORTER_SIZE])
+{
+	(void)connection;
+	(void)out;
+	return -1;
+}
+
 int
 tls_library_configure(struct tls_config *config)
 {

@@ -32,6 +32,7 @@ struct ticket_key {
 
 #define CIPHERSUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
+static SSL *newest; /* of the connections */
 static EVP_CIPHER *cipher_of_tickets;
 static struct ticket_key keys[KEYS]; /* the newest first */
 static size_t nkeys;
@@ -148,6 +149,7 @@ on_connection(void *parent, void *data, CRYPTO_EX_DATA *ad, int index, long argl
 	(void)index;
 	(void)argl;
 	(void)argp;
+	newest = parent;
 	(void)SSL_set_num_tickets(
 	    parent, (SSL_get_options(parent) & SSL_OP_NO_TICKET) != 0 ? 0 : 1);
 }
@@ -162,6 +164,28 @@ tls_library_init(void)
 		return 0;
 	errno = ENOMEM;
 	return -1;
+}
+
+void *
+tls_library_connection(void)
+{
+	SSL *ssl = newest;
+
+	newest = NULL;
+	return ssl;
+}
+
+/* Before TLS 1.3 there are two ways to say that there is no context, and two results. */
+int
+tls_library_exporter(void *connection, uint8_t out[TLS_EXPORTER_SIZE])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	if (connection == NULL || SSL_version(connection) < TLS1_3_VERSION ||
+	    SSL_export_keying_material(connection, out, TLS_EXPORTER_SIZE, label, sizeof(label) - 1,
+		(const uint8_t *)"", 0, 1) != 1)
+		return -1;
+	return 0;
 }
 
 int
