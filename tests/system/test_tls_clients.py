@@ -141,6 +141,18 @@ def test_log_in_and_hand_in(s, tmp_path, client, mechanism, port):
     assert mail.rstrip("\n").endswith("by a client")
 
 
+@pytest.mark.parametrize("mechanism", [(), ("-m", "SCRAM-SHA-256-PLUS")], ids=["by itself", "asked for"])
+@pytest.mark.parametrize("password, code", [(PASSWORD, b"235 2.7.0"), ("another", b"535 5.7.8")], ids=["right", "wrong"])
+def test_scram_that_is_bound_to_the_connection(s, tmp_path, mechanism, password, code):
+    """GNU SASL binds by what both ends alone know (RFC 9266), and wants the server's proof."""
+    job = Job(s.ports[STARTTLS], False, str(tmp_path), "gsasl", "", password)
+    done = job.run("gsasl", "--client", "--smtp", "--connect", f"127.0.0.1:{job.port}", "--starttls",
+                   "--x509-ca-file", job.ca, "-a", LOGIN, "-p", password, "--hostname", "mx.test", *mechanism)
+    said = done.stdout + done.stderr
+    assert code in said and b"AUTH SCRAM-SHA-256-PLUS" in said, said[-2000:]
+    assert (b"server trusted" in said) == (password == PASSWORD)
+
+
 @pytest.mark.parametrize("client", [swaks, curl, msmtp, python], ids=lambda x: x.__name__)
 def test_a_wrong_password_is_an_error(s, tmp_path, client):
     job = Job(s.ports[STARTTLS], False, str(tmp_path), "wrong", "PLAIN", password="wrong")
