@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The file format of tables, read in place: entries point into the text.
- *
- * Invariant: what is written never passes what was read, so joining lines
- * needs no room.  Whatever the text, it costs one pass.  Nothing is fatal.
+ * Whatever the text, it costs one pass.  Nothing is fatal.
  */
 #include "lookup/table_file.h"
 
@@ -14,14 +12,14 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/conf/table_text.h"
 
 #define BLANKS	   " \t"
 #define LOGGED_MAX 10 /* bad lines that are logged one by one */
 
 struct reader {
 	const char *name;
-	char *at, *end;
-	size_t line; /* of the physical line that was read last, from 1 */
+	struct table_text text;
 	size_t skipped;
 	bool list; /* "# @list" was seen */
 };
@@ -40,25 +38,6 @@ line_refused(struct reader *r, size_t line, const char *why)
 	logline_end(&l);
 }
 
-/* The next line as it stands, without its end and the blanks before that; NULL when none is left. */
-static char *
-line_next(struct reader *r, size_t *len)
-{
-	char *start = r->at, *end;
-
-	if (start >= r->end)
-		return NULL;
-	if ((end = memchr(start, '\n', (size_t)(r->end - start))) == NULL)
-		end = r->end;
-	r->at = end + 1;
-	r->line++;
-	while (end > start && strchr(BLANKS "\r", end[-1]) != NULL && end[-1] != '\0')
-		end--;
-	*end = '\0';
-	*len = (size_t)(end - start);
-	return start;
-}
-
 static bool
 is_blank(char c)
 {
@@ -69,60 +48,6 @@ static const char *
 skip_blanks(const char *s)
 {
 	return s + strspn(s, BLANKS);
-}
-
-/*
- * Does what comes next, comments and empty lines aside, belong to the entry
- * before it?  If so, it is what will be read next.
- */
-static bool
-is_continued(struct reader *r)
-{
-	const char *p = r->at, *line = p;
-	size_t passed = 0;
-
-	for (;;) {
-		while (p < r->end && is_blank(*p))
-			p++;
-		if (p >= r->end)
-			return false;
-		if (strchr("#\r\n", *p) == NULL || *p == '\0')
-			break;
-		if ((p = memchr(p, '\n', (size_t)(r->end - p))) == NULL)
-			return false;
-		line = ++p;
-		passed++;
-	}
-	if (p == line)
-		return false;
-	r->at += line - r->at;
-	r->line += passed;
-	return true;
-}
-
-/* An entry with all its lines in one string, *len octets; NULL when none is left. */
-static char *
-entry_next(struct reader *r, size_t *len, size_t *line)
-{
-	char *start, *more;
-	size_t n;
-
-	if ((start = line_next(r, len)) == NULL)
-		return NULL;
-	*line = r->line;
-	for (;;) {
-		bool backslash = *len > 0 && start[*len - 1] == '\\';
-
-		if (*len == 0 || start[strspn(start, BLANKS)] == '#' ||
-		    (!backslash && !is_continued(r)))
-			return start;
-		if (backslash)
-			start[--*len] = '\0';
-		if ((more = line_next(r, &n)) == NULL)
-			return start;
-		memmove(start + *len, more, n + 1);
-		*len += n;
-	}
 }
 
 /* "2001:db8::/32" as a key: its colons end nothing. */
@@ -194,7 +119,7 @@ read_entries(struct reader *r, struct table *t)
 	char *line;
 	size_t len, number;
 
-	while ((line = entry_next(r, &len, &number)) != NULL) {
+	while ((line = table_text_next(&r->text, &len, &number)) != NULL) {
 		if (memchr(line, '\0', len) != NULL) {
 			line_refused(r, number, "NUL octet");
 			continue;
@@ -211,9 +136,10 @@ read_entries(struct reader *r, struct table *t)
 struct table *
 table_parse(const char *name, char *text, size_t len, size_t *skipped)
 {
-	struct reader r = {.name = name, .at = text, .end = text + len};
+	struct reader r = {.name = name};
 	struct table *t;
 
+	table_text_init(&r.text, text, len);
 	if ((t = table_create(name)) == NULL) {
 		free(text);
 		return NULL;
