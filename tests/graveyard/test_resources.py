@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Input without end: memory that does not follow it, processor time that follows it at the same pace."""
+import os
 import time
 
 import pytest
@@ -134,7 +135,7 @@ GROWING = {
     "recipients": lambda n: [b"RCPT TO:<demo@example.org>\r\n" * (n * 5)],
     "recipients that differ": lambda n: [b"".join(b"RCPT TO:<demo+%d@example.org>\r\n" % i for i in range(n * 5))],
     "unknown recipients": lambda n: [
-        b"".join(b"RCPT TO:<nobody%d@example.org>\r\nRSET\r\nMAIL FROM:<>\r\n" % i for i in range(n // 2))],
+        b"".join(b"RCPT TO:<nobody%d@example.org>\r\nRSET\r\nMAIL FROM:<>\r\n" % i for i in range(n // 4))],
     "source route": lambda n: [b"RCPT TO:<" + b",".join([b"@a.b"] * 390) + b":demo@example.org>\r\n"] * (n // 8),
     "comments": lambda n: [b"RCPT TO:<" + b"(" * 1900 + b">\r\n"] * (n // 8),
     "parameters of RCPT": lambda n: [b"RCPT TO:<demo@example.org> " + b"NOTIFY=NEVER " * 150 + b"\r\n"] * (n // 8),
@@ -158,11 +159,19 @@ def spent(server, lines):
     return cpu_s(server) - before
 
 
+def share_one_cpu(server):
+    """A question between two CPUs costs four times what it costs on one, and which it is changes with the load."""
+    cpu = {max(os.sched_getaffinity(0))}
+    for pid in [server.process.pid, *server.pids().values()]:
+        os.sched_setaffinity(pid, cpu)
+
+
 @pytest.mark.parametrize("what", GROWING)
 def test_60_time_follows_input(one_process, what):
     """Four times the input costs about four times the processor time: nothing is gone through for each new thing."""
     server = one_process("smtp max-recipients 100000\nsmtp max-line-size 1M\n")
-    n = 400
+    share_one_cpu(server)
+    n = 800
     spent(server, GROWING[what](n))
     seen = []
     while len(seen) < TRIES:    # the machine is shared: one fair pair is enough
