@@ -19,7 +19,8 @@ PYTHON =	/usr/bin/python3
 # -- what each program is made of ------------------------------------------
 
 PROGRAMS =	smtpd smtpd-session smtpd-queue smtpd-lookup smtpd-delivery \
-		smtpd-agent smtpd-control smtpd-vault smtpd-hasher smtpctl
+		smtpd-agent smtpd-control smtpd-vault smtpd-hasher \
+		smtpd-table-postgres smtpctl
 
 SERVICE =	service role ipc conf base
 
@@ -45,8 +46,8 @@ smtpd-queue_LIB =	mail $(SERVICE)
 smtpd-queue_PKG =	libevent_core libseccomp sqlite3
 
 smtpd-lookup_SRC =	$(wildcard lookup/*.c) lib/net/addr.c lib/net/host.c
-smtpd-lookup_LIB =	mail $(SERVICE)
-smtpd-lookup_PKG =	libevent libseccomp libunbound
+smtpd-lookup_LIB =	mail sqlite $(SERVICE)
+smtpd-lookup_PKG =	libevent libseccomp libunbound sqlite3
 
 smtpd-delivery_SRC =	$(filter-out delivery/agent%.c,$(wildcard delivery/*.c)) \
 			lib/net/io.c lib/net/io_line.c lib/net/io_tls.c lib/net/tls_client.c lib/net/addr.c
@@ -59,23 +60,29 @@ smtpd-agent_PKG =	libevent_core libseccomp
 
 smtpd-vault_SRC =	$(filter-out vault/hasher%.c,$(wildcard vault/*.c)) lib/net/addr.c lib/net/host.c \
 			lib/key/key_id.c
-smtpd-vault_LIB =	secret $(SERVICE)
+smtpd-vault_LIB =	secret mail $(SERVICE)
 smtpd-vault_PKG =	libevent_core libseccomp libcrypto libcrypt
 
 smtpd-hasher_SRC =	$(wildcard vault/hasher*.c)
-smtpd-hasher_LIB =	secret $(SERVICE)
+smtpd-hasher_LIB =	secret sqlite $(SERVICE)
 smtpd-hasher_PKG =	libevent_core libseccomp libcrypto libcrypt sqlite3
+
+# A program for each kind of server that tables are in: the frame, and one back end.
+TABLE =			table/main.c table/dispatch.c table/question.c
+smtpd-table-postgres_SRC = $(TABLE) $(wildcard table/postgres*.c)
+smtpd-table-postgres_LIB = $(SERVICE)
+smtpd-table-postgres_PKG = libevent_core libseccomp libpq
 
 SMTPCTL =		smtpctl.c show.c json.c command_table.c client.c
 smtpd-control_SRC =	$(filter-out $(addprefix control/,$(SMTPCTL)) control/smtpctl_%.c,$(wildcard control/*.c))
 smtpd-control_LIB =	$(SERVICE)
 smtpd-control_PKG =	libevent_core libseccomp
 
-smtpctl_SRC =		$(addprefix control/,$(SMTPCTL)) $(wildcard control/smtpctl_*.c)
-smtpctl_LIB =		secret ipc base
-smtpctl_PKG =		libevent_core libcrypto libcrypt
+smtpctl_SRC =		$(addprefix control/,$(SMTPCTL)) $(wildcard control/smtpctl_*.c) lib/net/addr.c lib/net/host.c
+smtpctl_LIB =		secret ipc conf base
+smtpctl_PKG =		libevent_core libcrypto libcrypt libcdb
 
-LIBRARIES =	base ipc conf mail role secret service
+LIBRARIES =	base ipc conf mail role secret service sqlite
 
 # -- flags ------------------------------------------------------------------
 
@@ -127,6 +134,9 @@ $(BUILD)/bin/$(1): $(call objects,$($(1)_SRC)) $(foreach l,$($(1)_LIB),$(BUILD)/
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
+# Debian has libpq's headers in a folder of their own.
+$(BUILD)/obj/table/%.o: CFLAGS += $(shell $(PKG_CONFIG) --cflags libpq)
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -146,7 +156,7 @@ asan:
 #
 # Each folder without its main() is an archive, for the tests alone.
 
-FOLDERS =	session queue lookup delivery control vault smtpd lib/net lib/key
+FOLDERS =	session queue lookup delivery control vault table smtpd lib/net lib/key
 MAINS =		%/main.c delivery/agent.c control/smtpctl.c vault/hasher.c \
 		$(if $(HAS_SIGN_CB),$(KEYCLIENT_OPENSSL),$(KEYCLIENT_LIBRESSL))
 define folder
@@ -159,7 +169,7 @@ $(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
 
 TEST_LIBS =	$(foreach f,$(FOLDERS),$(BUILD)/test/lib$(notdir $(f)).a) \
 		$(foreach l,$(LIBRARIES),$(BUILD)/lib/lib$(l).a)
-TEST_PKGS =	cmocka libevent_core libseccomp sqlite3 libunbound libtls libssl libcrypto libcrypt
+TEST_PKGS =	cmocka libevent_core libseccomp sqlite3 libunbound libtls libssl libcrypto libcrypt libcdb libpq
 UNIT =		$(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 REPLAY =	$(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ =		$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -8,6 +8,9 @@
 #include "control/show.h"
 #include "control/smtpctl_act.h"
 #include "control/smtpctl_encrypt.h"
+#include "control/smtpctl_explain.h"
+#include "control/smtpctl_find.h"
+#include "control/smtpctl_table.h"
 #include "lib/base/str.h"
 
 static int help_run(struct ctl *ctl);
@@ -30,6 +33,20 @@ const struct command commands[] = {
 	"until when each is valid, who uses it, what is wrong", "smtpctl show certificates"},
     {"show", "logins", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_logins,
 	"who failed to log in, and is blocked for it", "smtpctl show logins"},
+    {"explain", NULL, ARGS_RECIPIENT, COMMAND_JSON | COMMAND_ENVELOPE, ACCESS_VIEW, explain_run,
+	"how a recipient would be answered, where its mail goes, and why",
+	"smtpctl explain -c 192.0.2.1 bob@example.org"},
+    {"lookup", NULL, ARGS_FIND, COMMAND_JSON, ACCESS_VIEW, find_run,
+	"what a table says", "smtpctl lookup users virtual bob@example.org"},
+    {"update", "table", ARGS_TABLE, 0, ACCESS_OPERATE, act_update_table,
+	"read a table's file again", "smtpctl update table users"},
+    {"table", "build", ARGS_BUILD, COMMAND_LOCAL, ACCESS_NONE, table_build_run,
+	"make an indexed file of a table's text", "smtpctl table build /etc/postern/users"},
+    {"table", "dump", ARGS_INDEX, COMMAND_LOCAL, ACCESS_NONE, table_dump_run,
+	"what an indexed file holds, as text", "smtpctl table dump /etc/postern/users.cdb"},
+    {"table", "query", ARGS_QUERY, COMMAND_LOCAL, ACCESS_NONE, table_query_run,
+	"what stands under a key of an indexed file",
+	"smtpctl table query /etc/postern/users.cdb bob@example.org"},
     {"schedule", NULL, ARGS_ID_OR_ALL, 0, ACCESS_OPERATE, act_schedule,
 	"try a message, or all, now", "smtpctl schedule all"},
     {"remove", NULL, ARGS_ID_OR_ALL, 0, ACCESS_ADMIN, act_remove,
@@ -62,16 +79,23 @@ const size_t commands_count = NITEMS(commands);
 static const struct {
 	const char *text;
 	int least, most;
+	bool is_free; /* the command itself knows what may stand there */
 } arg_rows[] = {
-    [ARGS_NONE] = {"", 0, 0},
-    [ARGS_ID] = {"ID", 1, 1},
-    [ARGS_ID_OR_ALL] = {"ID|all", 1, 1},
-    [ARGS_ID_OR_SERVICE] = {"smtp|delivery|ID", 1, 1},
-    [ARGS_CLIENT_OR_ALL] = {"ADDRESS|all", 1, 1},
-    [ARGS_LOGIN_OR_ALL] = {"[WHO|all]", 0, 1},
-    [ARGS_STRING] = {"[STRING]", 0, 1},
-    [ARGS_COMMAND] = {"[command]", 0, 2},
-    [ARGS_PROBE] = {"ROLE N|count", 2, 2},
+    [ARGS_NONE] = {"", 0, 0, false},
+    [ARGS_ID] = {"ID", 1, 1, false},
+    [ARGS_ID_OR_ALL] = {"ID|all", 1, 1, false},
+    [ARGS_ID_OR_SERVICE] = {"smtp|delivery|ID", 1, 1, false},
+    [ARGS_CLIENT_OR_ALL] = {"ADDRESS|all", 1, 1, false},
+    [ARGS_LOGIN_OR_ALL] = {"[WHO|all]", 0, 1, false},
+    [ARGS_STRING] = {"[STRING]", 0, 1, true},
+    [ARGS_TABLE] = {"NAME", 1, 1, false},
+    [ARGS_RECIPIENT] = {"RECIPIENT", 1, 1, true},
+    [ARGS_FIND] = {"NAME SERVICE KEY", 3, 3, true},
+    [ARGS_BUILD] = {"TEXT [FILE]", 1, 2, true},
+    [ARGS_INDEX] = {"FILE", 1, 1, true},
+    [ARGS_QUERY] = {"FILE KEY", 2, 2, true},
+    [ARGS_COMMAND] = {"[command]", 0, 2, true},
+    [ARGS_PROBE] = {"ROLE N|count", 2, 2, true},
 };
 
 const char *
@@ -253,6 +277,17 @@ parse_login(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
 }
 
 static int
+parse_table(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
+{
+	ctl->target = TARGET_TABLE;
+	ctl->address = s;
+	if (s[0] != '\0' && strlen(s) <= IPC_WORD_MAX)
+		return 0;
+	(void)snprintf(error, COMMAND_ERROR_MAX, "'%.64s' is no name of a table", s);
+	return -1;
+}
+
+static int
 parse_target(const char *s, enum command_args args, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
 {
 	static const char *const services[] = {"smtp", "delivery", NULL};
@@ -265,6 +300,8 @@ parse_target(const char *s, enum command_args args, struct ctl *ctl, char error[
 		return parse_client(s, ctl, error);
 	if (args == ARGS_LOGIN_OR_ALL)
 		return parse_login(s, ctl, error);
+	if (args == ARGS_TABLE)
+		return parse_table(s, ctl, error);
 	/* An id is never shorter than ten digits, so "de" is no id. */
 	if (args == ARGS_ID_OR_SERVICE && (i = word_match(s, services)) >= 0) {
 		ctl->target = i == 0 ? TARGET_SMTP : TARGET_DELIVERY;
@@ -291,8 +328,7 @@ command_parse_args(const struct command *command, struct ctl *ctl, char error[CO
 	}
 	if (n == 0 && command->args == ARGS_LOGIN_OR_ALL)
 		return parse_all(ctl);
-	if (n == 0 || command->args == ARGS_STRING || command->args == ARGS_COMMAND ||
-	    command->args == ARGS_PROBE)
+	if (n == 0 || arg_rows[command->args].is_free)
 		return 0;
 	return parse_target(ctl->words[ctl->nused], command->args, ctl, error);
 }
@@ -321,7 +357,7 @@ command_usage(FILE *out)
 	(void)fputs("\nAny unambiguous beginning of a word will do: smtpctl sh q\n"
 		    "  -s socket   the server's admin socket\n"
 		    "  -q          say less\n"
-		    "  --json      one JSON object a line, for every 'show'\n"
+		    "  --json      one JSON object a line, for every 'show', 'explain', 'lookup'\n"
 		    "  --version   print the version\n",
 	    out);
 }
@@ -339,6 +375,10 @@ command_help(FILE *out, const struct command *c)
 		(void)fputs("  -n count    end after so many lines\n", out);
 	if (c->options & COMMAND_METHOD)
 		encrypt_help(out);
+	if (c->options & COMMAND_ENVELOPE)
+		explain_help(out);
+	if (c->args == ARGS_FIND)
+		find_help(out);
 	if (c->level != ACCESS_NONE)
 		(void)fprintf(out, "  needs       %s access\n", levels[c->level]);
 	(void)fprintf(out, "  example     %s\n", c->example);

@@ -17,14 +17,21 @@ enum command_args {
 	ARGS_CLIENT_OR_ALL, /* an address or a network */
 	ARGS_LOGIN_OR_ALL,  /* an address or a login; nothing is all, too */
 	ARGS_STRING,	    /* any, or nothing */
-	ARGS_COMMAND,	    /* words of a command, or nothing */
+	ARGS_TABLE,
+	ARGS_RECIPIENT,
+	ARGS_FIND,  /* a table, a service, a key */
+	ARGS_BUILD, /* a table's text, and where its index goes */
+	ARGS_INDEX,
+	ARGS_QUERY,   /* an index, a key */
+	ARGS_COMMAND, /* words of a command, or nothing */
 	ARGS_PROBE
 };
 
-#define COMMAND_JSON   0x1U /* takes --json */
-#define COMMAND_COUNT  0x2U /* takes -n */
-#define COMMAND_METHOD 0x4U /* takes -m */
-#define COMMAND_LOCAL  0x8U /* needs no server */
+#define COMMAND_JSON	 0x1U  /* takes --json */
+#define COMMAND_COUNT	 0x2U  /* takes -n */
+#define COMMAND_METHOD	 0x4U  /* takes -m */
+#define COMMAND_LOCAL	 0x8U  /* needs no server */
+#define COMMAND_ENVELOPE 0x10U /* takes -c, -l, -H, -a, -f, -t */
 
 struct command {
 	const char *verb, *object; /* "show", "queue"; object NULL: a verb of its own */

@@ -34,6 +34,10 @@ QUESTION(clients_clear)
 QUESTION(certificates)
 QUESTION(logins)
 QUESTION(logins_clear)
+QUESTION(find_in)
+QUESTION(find_secret)
+QUESTION(explain)
+QUESTION(table_update)
 QUESTION(pause)
 QUESTION(procs)
 QUESTION(stats)
@@ -49,6 +53,10 @@ ANSWER(certificates_row)
 ANSWER(certificates_end)
 ANSWER(logins_row)
 ANSWER(logins_end)
+ANSWER(find_row)
+ANSWER(find_end)
+ANSWER(explain_row)
+ANSWER(explain_end)
 ANSWER(stats_row)
 ANSWER(stats_end)
 ANSWER(procs_row)
@@ -87,6 +95,10 @@ const channel_handler control_admin_handlers[MSG__MAX] = {
     [MSG_certificates] = on_certificates,
     [MSG_logins] = on_logins,
     [MSG_logins_clear] = on_logins_clear,
+    [MSG_find_in] = on_find_in,
+    [MSG_find_secret] = on_find_secret,
+    [MSG_explain] = on_explain,
+    [MSG_table_update] = on_table_update,
     [MSG_pause] = on_pause,
     [MSG_procs] = on_procs,
     [MSG_stats] = on_stats,
@@ -108,6 +120,10 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_certificates_end] = on_certificates_end,
     [MSG_logins_row] = on_logins_row,
     [MSG_logins_end] = on_logins_end,
+    [MSG_find_row] = on_find_row,
+    [MSG_find_end] = on_find_end,
+    [MSG_explain_row] = on_explain_row,
+    [MSG_explain_end] = on_explain_end,
     [MSG_stats_row] = on_stats_row,
     [MSG_stats_end] = on_stats_end,
     [MSG_procs_row] = on_procs_row,
@@ -124,6 +140,10 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_certificates] = on_question_of_link,
     [MSG_logins] = on_question_of_link,
     [MSG_logins_clear] = on_question_of_link,
+    [MSG_find_in] = on_question_of_link,
+    [MSG_find_secret] = on_question_of_link,
+    [MSG_explain] = on_question_of_link,
+    [MSG_table_update] = on_question_of_link,
     [MSG_pause] = on_question_of_link,
     [MSG_procs] = on_question_of_link,
     [MSG_stats] = on_question_of_link,

@@ -22,24 +22,29 @@ struct relay_verb {
 	enum role to; /* ROLE_CONTROL: every process, one after the other */
 	int64_t wait_ms;
 	enum message_type rows[2], end;
+	bool may_decline; /* done may come in the place of all that */
 };
 
 /* clang-format off */
 static const struct relay_verb verbs[] = {
-    {MSG_list, ROLE_QUEUE, 30000, {MSG_list_message, MSG_list_rcpt}, MSG_list_end},
-    {MSG_get, ROLE_QUEUE, 30000, {MSG_list_message, MSG_list_rcpt}, MSG_list_end},
-    {MSG_read, ROLE_QUEUE, 30000, {NO_ROW, NO_ROW}, MSG_read_data},
-    {MSG_change, ROLE_QUEUE, 60000, {NO_ROW, NO_ROW}, MSG_done},
-    {MSG_clients, ROLE_LOOKUP, 10000, {MSG_clients_row, NO_ROW}, MSG_clients_end},
-    {MSG_clients_clear, ROLE_LOOKUP, 10000, {NO_ROW, NO_ROW}, MSG_done},
-    {MSG_certificates, ROLE_VAULT, 10000, {MSG_certificates_row, NO_ROW}, MSG_certificates_end},
-    {MSG_logins, ROLE_VAULT, 10000, {MSG_logins_row, NO_ROW}, MSG_logins_end},
-    {MSG_logins_clear, ROLE_VAULT, 10000, {NO_ROW, NO_ROW}, MSG_done},
-    {MSG_pause, ROLE_PARENT, 10000, {NO_ROW, NO_ROW}, MSG_done},
-    {MSG_procs, ROLE_PARENT, 10000, {MSG_procs_row, NO_ROW}, MSG_procs_end},
-    {MSG_stats, ROLE_CONTROL, 2000, {MSG_stats_row, NO_ROW}, MSG_stats_end},
+    {MSG_list, ROLE_QUEUE, 30000, {MSG_list_message, MSG_list_rcpt}, MSG_list_end, false},
+    {MSG_get, ROLE_QUEUE, 30000, {MSG_list_message, MSG_list_rcpt}, MSG_list_end, false},
+    {MSG_read, ROLE_QUEUE, 30000, {NO_ROW, NO_ROW}, MSG_read_data, false},
+    {MSG_change, ROLE_QUEUE, 60000, {NO_ROW, NO_ROW}, MSG_done, false},
+    {MSG_clients, ROLE_LOOKUP, 10000, {MSG_clients_row, NO_ROW}, MSG_clients_end, false},
+    {MSG_clients_clear, ROLE_LOOKUP, 10000, {NO_ROW, NO_ROW}, MSG_done, false},
+    {MSG_certificates, ROLE_VAULT, 10000, {MSG_certificates_row, NO_ROW}, MSG_certificates_end, false},
+    {MSG_logins, ROLE_VAULT, 10000, {MSG_logins_row, NO_ROW}, MSG_logins_end, false},
+    {MSG_logins_clear, ROLE_VAULT, 10000, {NO_ROW, NO_ROW}, MSG_done, false},
+    {MSG_find_in, ROLE_LOOKUP, 30000, {MSG_find_row, NO_ROW}, MSG_find_end, false},
+    {MSG_find_secret, ROLE_VAULT, 30000, {MSG_find_row, NO_ROW}, MSG_find_end, false},
+    {MSG_explain, ROLE_LOOKUP, 60000, {MSG_explain_row, NO_ROW}, MSG_explain_end, true},
+    {MSG_table_update, ROLE_PARENT, 30000, {NO_ROW, NO_ROW}, MSG_done, false},
+    {MSG_pause, ROLE_PARENT, 10000, {NO_ROW, NO_ROW}, MSG_done, false},
+    {MSG_procs, ROLE_PARENT, 10000, {MSG_procs_row, NO_ROW}, MSG_procs_end, false},
+    {MSG_stats, ROLE_CONTROL, 2000, {MSG_stats_row, NO_ROW}, MSG_stats_end, false},
 #ifdef TEST_HOOKS
-    {MSG_probe, ROLE_PARENT, 5000, {NO_ROW, NO_ROW}, MSG_probe_result},
+    {MSG_probe, ROLE_PARENT, 5000, {NO_ROW, NO_ROW}, MSG_probe_result, false},
 #endif
 };
 /* clang-format on */
@@ -55,6 +60,12 @@ verb_of(enum message_type question)
 		if (verbs[i].question == question)
 			return &verbs[i];
 	return NULL;
+}
+
+static bool
+is_end_of(const struct relay_verb *v, enum message_type answer)
+{
+	return answer == v->end || (v->may_decline && answer == MSG_done);
 }
 
 static bool
@@ -126,6 +137,8 @@ log_change(
 		log_whom(&l, "client", msg->clients_clear.client);
 	else if (question == MSG_logins_clear)
 		log_whom(&l, "login", msg->logins_clear.what);
+	else if (question == MSG_table_update)
+		logline_str(&l, "table", msg->table_update.table);
 	logline_u64(&l, "uid", a->uid);
 	logline_i64(&l, "pid", a->pid);
 	logline_end(&l);
@@ -255,7 +268,7 @@ relay_answer(
 	if (a == NULL)
 		return;
 	m.req = a->req;
-	if (answer == a->verb->end)
+	if (is_end_of(a->verb, answer))
 		forward_end(a, answer, &m);
 	else if (!is_row_of(a->verb, answer))
 		channel_reject(from, "an answer to another question");

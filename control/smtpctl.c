@@ -27,6 +27,12 @@ enum option {
 	OPTION_SOCKET,
 	OPTION_COUNT,
 	OPTION_METHOD,
+	OPTION_CLIENT,
+	OPTION_LISTENER,
+	OPTION_HELO,
+	OPTION_LOGIN,
+	OPTION_SENDER,
+	OPTION_TLS,
 	OPTION_JSON,
 	OPTION_QUIET,
 	OPTION_HELP,
@@ -41,6 +47,12 @@ static const struct {
     {"-s", OPTION_SOCKET, true},
     {"-n", OPTION_COUNT, true},
     {"-m", OPTION_METHOD, true},
+    {"-c", OPTION_CLIENT, true},
+    {"-l", OPTION_LISTENER, true},
+    {"-H", OPTION_HELO, true},
+    {"-a", OPTION_LOGIN, true},
+    {"-f", OPTION_SENDER, true},
+    {"-t", OPTION_TLS, false},
     {"--json", OPTION_JSON, false},
     {"-q", OPTION_QUIET, false},
     {"-h", OPTION_HELP, false},
@@ -69,6 +81,24 @@ take_option(struct request *r, enum option option, const char *value)
 		break;
 	case OPTION_METHOD:
 		r->ctl->method = value;
+		break;
+	case OPTION_CLIENT:
+		r->ctl->envelope.client = value;
+		break;
+	case OPTION_LISTENER:
+		r->ctl->envelope.listener = value;
+		break;
+	case OPTION_HELO:
+		r->ctl->envelope.helo = value;
+		break;
+	case OPTION_LOGIN:
+		r->ctl->envelope.login = value;
+		break;
+	case OPTION_SENDER:
+		r->ctl->envelope.sender = value;
+		break;
+	case OPTION_TLS:
+		r->ctl->envelope.tls = true;
 		break;
 	case OPTION_JSON:
 		r->ctl->json = true;
@@ -152,6 +182,7 @@ look_at_output(struct ctl *ctl)
 static const char *
 option_refused(const struct ctl *ctl, const struct command *command)
 {
+	const struct ctl_envelope *e = &ctl->envelope;
 	const struct {
 		const char *text;
 		bool given;
@@ -160,6 +191,12 @@ option_refused(const struct ctl *ctl, const struct command *command)
 	    {"--json", ctl->json, COMMAND_JSON},
 	    {"-n", ctl->count > 0, COMMAND_COUNT},
 	    {"-m", ctl->method != NULL, COMMAND_METHOD},
+	    {"-c", e->client != NULL, COMMAND_ENVELOPE},
+	    {"-l", e->listener != NULL, COMMAND_ENVELOPE},
+	    {"-H", e->helo != NULL, COMMAND_ENVELOPE},
+	    {"-a", e->login != NULL, COMMAND_ENVELOPE},
+	    {"-f", e->sender != NULL, COMMAND_ENVELOPE},
+	    {"-t", e->tls, COMMAND_ENVELOPE},
 	};
 	size_t i;
 

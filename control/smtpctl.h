@@ -13,12 +13,19 @@ enum ctl_target {
 	TARGET_MESSAGE,
 	TARGET_CLIENT,
 	TARGET_LOGIN,
+	TARGET_TABLE,
 	TARGET_ALL,
 	TARGET_SMTP,
 	TARGET_DELIVERY
 };
 
 #define CTL_WORDS_MAX 8
+
+/* What explain is asked about, besides the recipient; NULL: not given. */
+struct ctl_envelope {
+	const char *client, *listener, *helo, *login, *sender;
+	bool tls;
+};
 
 struct ctl {
 	struct client client;
@@ -27,11 +34,13 @@ struct ctl {
 	int nwords;
 	int nused; /* of them, by the command itself: the rest are its arguments */
 	enum ctl_target target;
-	uint64_t id;	     /* of TARGET_MESSAGE */
-	const char *address; /* of TARGET_CLIENT and _LOGIN, one of words; "" with TARGET_ALL */
-	char *last_word;     /* the same as the last of words: a secret there is overwritten */
-	const char *method;  /* -m; NULL: not given */
-	uint64_t count;	     /* -n; 0: not given */
+	uint64_t id; /* of TARGET_MESSAGE */
+	const char
+	    *address;	 /* of TARGET_CLIENT, _LOGIN and _TABLE, one of words; "" with TARGET_ALL */
+	char *last_word; /* the same as the last of words: a secret there is overwritten */
+	const char *method; /* -m; NULL: not given */
+	struct ctl_envelope envelope;
+	uint64_t count; /* -n; 0: not given */
 	int64_t now_s;
 	bool json, quiet;
 	bool terminal; /* out is one */

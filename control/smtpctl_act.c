@@ -73,15 +73,16 @@ act_resume(struct ctl *ctl)
 					     : pause_service(ctl, false);
 }
 
+/* For what is named by a word of the command line. */
 static int
-clear(struct ctl *ctl, enum message_type question, void *msg, const char *all)
+ask_about(struct ctl *ctl, enum message_type question, void *msg, const char *done, const char *all)
 {
 	int status = client_ask(&ctl->client, question, msg, NULL, NULL);
 
 	if (status != EXIT_OK || ctl->quiet)
 		return status;
 	text_print_str(ctl->out, ctl->target == TARGET_ALL ? all : ctl->address);
-	(void)fputs(": cleared\n", ctl->out);
+	(void)fprintf(ctl->out, ": %s\n", done);
 	return status;
 }
 
@@ -90,7 +91,7 @@ act_clear_clients(struct ctl *ctl)
 {
 	struct msg_clients_clear m = {.client = ctl->address};
 
-	return clear(ctl, MSG_clients_clear, &m, "all clients");
+	return ask_about(ctl, MSG_clients_clear, &m, "cleared", "all clients");
 }
 
 int
@@ -98,7 +99,15 @@ act_clear_logins(struct ctl *ctl)
 {
 	struct msg_logins_clear m = {.what = ctl->address};
 
-	return clear(ctl, MSG_logins_clear, &m, "all addresses and logins");
+	return ask_about(ctl, MSG_logins_clear, &m, "cleared", "all addresses and logins");
+}
+
+int
+act_update_table(struct ctl *ctl)
+{
+	struct msg_table_update m = {.table = ctl->address};
+
+	return ask_about(ctl, MSG_table_update, &m, "updated", "");
 }
 
 #ifdef TEST_HOOKS

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,6 @@ struct agent {
 	struct service *service;
 	struct channel *delivery; /* NULL before it is linked */
 	char path[IPC_PATH_MAX + 1];
-	int base_fd; /* -1 before and after open_dir() */
 	struct maildir maildir;
 	struct letters open, whole; /* whole: stored, waiting for the sync of this turn */
 	size_t nletters;
@@ -238,11 +238,24 @@ on_mailbox(void *ctx, struct channel *ch, const union message *msg, int fd)
 	struct agent *a = ctx;
 
 	(void)ch;
-	if (a->base_fd != -1)
-		(void)close(a->base_fd);
-	a->base_fd = fd;
+	(void)fd;
 	if (str_copy(a->path, sizeof(a->path), msg->mailbox.path) == -1)
 		fatal("event=mailbox-path-too-long");
+}
+
+/* From the directory that it stands in; the error is the caller's to log. */
+static int
+open_below(struct maildir *m, const char *path)
+{
+	int base_fd, rc, error;
+
+	if ((base_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return -1;
+	rc = maildir_open(m, base_fd, path);
+	error = errno;
+	(void)close(base_fd);
+	errno = error;
+	return rc;
 }
 
 /* As the account already, not yet confined: the mailbox is what it will be confined to. */
@@ -257,11 +270,11 @@ open_dir(void *ctx)
 		errno = EPERM;
 		return -1;
 	}
-	if (a->base_fd == -1 || !mailbox_path_valid(a->path)) {
+	if (!mailbox_path_valid(a->path)) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (maildir_open(&a->maildir, a->base_fd, a->path) == -1) {
+	if (open_below(&a->maildir, a->path) == -1) {
 		struct logline l;
 
 		error = errno;
@@ -272,8 +285,6 @@ open_dir(void *ctx)
 		errno = error;
 		return -1;
 	}
-	(void)close(a->base_fd);
-	a->base_fd = -1;
 	return a->maildir.fd;
 }
 
@@ -327,7 +338,6 @@ static const struct service_program program = {
 };
 
 static struct agent agent = {
-    .base_fd = -1,
     .maildir = {.fd = -1, .tmp_fd = -1, .new_fd = -1},
     .open = TAILQ_HEAD_INITIALIZER(agent.open),
     .whole = TAILQ_HEAD_INITIALIZER(agent.whole),

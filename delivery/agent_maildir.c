@@ -53,19 +53,40 @@ sync_dir(int dir_fd)
 	return rc;
 }
 
+/*
+ * Where others can make directories too, one of theirs may wait under our name: what is put
+ * there is theirs to remove.  fd, or -1 and it is closed.
+ */
+static int
+check_owner(int dir_fd, int fd)
+{
+	struct stat above, st;
+	int error = EPERM;
+
+	if (fstat(dir_fd, &above) == -1 || fstat(fd, &st) == -1)
+		error = errno;
+	else if ((above.st_mode & 022) == 0 || st.st_uid == geteuid() || st.st_uid == 0 ||
+		 st.st_uid == above.st_uid)
+		return fd;
+	(void)close(fd);
+	errno = error;
+	return -1;
+}
+
 /* Opens a directory in dir_fd, made first and durably when it is not there. */
 static int
 enter_dir(int dir_fd, const char *name, int flags)
 {
 	int fd = open_below(dir_fd, name, flags | FLAGS_DIR, 0);
 
-	if (fd != -1 || errno != ENOENT)
-		return fd;
-	if (mkdirat(dir_fd, name, 0700) == -1 && errno != EEXIST)
-		return -1;
-	if (sync_dir(dir_fd) == -1)
-		return -1;
-	return open_below(dir_fd, name, flags | FLAGS_DIR, 0);
+	if (fd == -1 && errno == ENOENT) {
+		if (mkdirat(dir_fd, name, 0700) == -1 && errno != EEXIST)
+			return -1;
+		if (sync_dir(dir_fd) == -1)
+			return -1;
+		fd = open_below(dir_fd, name, flags | FLAGS_DIR, 0);
+	}
+	return fd == -1 ? -1 : check_owner(dir_fd, fd);
 }
 
 /* Component by component: a path given whole would not tell which one is missing. */

@@ -302,11 +302,11 @@ on_ready(void *arg, struct io *io)
 	(void)io;
 	if (c->state == CLIENT_HANDSHAKE)
 		c->secure = true;
-	else if (c->options->tls == CLIENT_TLS_FIRST) {
+	else if (c->options->tls == RELAY_TLS_FIRST) {
 		client_start_tls(c);
 		return;
 	}
-	if (c->secure && c->options->tls != CLIENT_TLS_FIRST)
+	if (c->secure && c->options->tls != RELAY_TLS_FIRST)
 		client_say_ehlo(c); /* RFC 3207 4.2: what was said before is forgotten */
 	else
 		client_enter(c, CLIENT_GREETING);

@@ -8,6 +8,7 @@
 
 #include "delivery/verdict.h"
 #include "lib/base/buf.h"
+#include "lib/mail/relay_url.h"
 
 struct event_base;
 struct tls_client;
@@ -20,13 +21,6 @@ struct tls_client;
  * its own callbacks; after on_over() nothing else is called.
  */
 struct client;
-
-enum client_tls {
-	CLIENT_TLS_NEVER,
-	CLIENT_TLS_MAY,	  /* STARTTLS when offered, whoever the peer is */
-	CLIENT_TLS_MUST,  /* STARTTLS or nothing */
-	CLIENT_TLS_FIRST, /* TLS before the greeting */
-};
 
 /* Everything is borrowed until client_free(). */
 struct client_mail {
@@ -51,7 +45,7 @@ struct client_mail {
 enum client_end {
 	CLIENT_DONE,	  /* every recipient had its verdict */
 	CLIENT_NEXT_HOST, /* none had: this host is of no use now, client_why() tells */
-	CLIENT_TLS_BROKEN /* as that; in plain it might do */
+	RELAY_TLS_BROKEN  /* as that; in plain it might do */
 };
 
 struct client_callbacks {
@@ -72,7 +66,7 @@ struct client_options {
 	void *arg;	  /* the owner, given to every callback */
 	const char *helo; /* our name */
 	const char *host; /* the other side's, for TLS */
-	enum client_tls tls;
+	enum relay_tls tls;
 	bool tls_verify;
 	struct tls_client *tls_client; /* NULL: no TLS at all */
 	int64_t timeout_scale;	       /* per mille of the time-outs of RFC 5321 4.5.3.2; 0: 1000 */

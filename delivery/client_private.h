@@ -91,7 +91,7 @@ void client_say(struct client *c, enum client_state state, const char *line);
 bool client_may_talk(struct client *c);
 void client_write(struct client *c, const char *text);
 void client_fail(struct client *c, enum cause cause, const char *detail);
-/* This host won't do: CLIENT_NEXT_HOST or CLIENT_TLS_BROKEN, or open recipients get why. */
+/* This host won't do: CLIENT_NEXT_HOST or RELAY_TLS_BROKEN, or open recipients get why. */
 void client_give_up(struct client *c, enum client_end how);
 void client_verdict(struct client *c, size_t rcpt, const struct verdict *v);
 void client_verdict_all(struct client *c, const struct verdict *v); /* all still open */

@@ -218,7 +218,7 @@ static bool
 wants_tls(const struct client *c)
 {
 	return !c->secure &&
-	       (c->options->tls == CLIENT_TLS_MAY || c->options->tls == CLIENT_TLS_MUST);
+	       (c->options->tls == RELAY_TLS_MAY || c->options->tls == RELAY_TLS_MUST);
 }
 
 static void
@@ -228,7 +228,7 @@ on_hello_ok(struct client *c)
 		client_say(c, CLIENT_STARTTLS, "STARTTLS\r\n");
 	else if (wants_tls(c) && client_insists_on_tls(c))
 		pass_over(c, CAUSE_NO_SAFE_TLS);
-	else if (!c->secure && c->options->tls == CLIENT_TLS_MUST)
+	else if (!c->secure && c->options->tls == RELAY_TLS_MUST)
 		client_fail(c, CAUSE_TLS_NOT_OFFERED, NULL);
 	else
 		client_begin(c);
@@ -249,7 +249,7 @@ on_starttls_refused(struct client *c)
 {
 	if (client_insists_on_tls(c) && c->reply.code / 100 == 5)
 		pass_over(c, CAUSE_NO_SAFE_TLS);
-	else if (c->options->tls == CLIENT_TLS_MUST)
+	else if (c->options->tls == RELAY_TLS_MUST)
 		client_fail(c, CAUSE_TLS_NOT_OFFERED, c->reply.text);
 	else
 		client_begin(c);
@@ -267,7 +267,7 @@ on_quit(struct client *c)
 const struct client_row client_rows[CLIENT_STATE__MAX] = {
     /*			   name		seconds	{ [2] 2yz, [3] 3yz, [4] 4yz, [5] 5yz }	lost */
     [CLIENT_CONNECTING] = {"connect",	30,	{NULL}, NEXT},
-    [CLIENT_HANDSHAKE]	= {"TLS",	60,	{NULL}, CLIENT_TLS_BROKEN},
+    [CLIENT_HANDSHAKE]	= {"TLS",	60,	{NULL}, RELAY_TLS_BROKEN},
     [CLIENT_GREETING]	= {"greeting",	300,
 	{[2] = client_say_ehlo, [4] = skip_host, [5] = skip_host}, NEXT},
     [CLIENT_EHLO]	= {"EHLO",	300,

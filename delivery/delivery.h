@@ -23,16 +23,23 @@ TAILQ_HEAD(letters, letter);
 TAILQ_HEAD(relays, relay);
 
 #define DELIVERY_JOBS_MAX   4096 /* at once; the queue keeps to fewer */
-#define DELIVERY_AGENTS_MAX 32	 /* running at once */
+#define DELIVERY_AGENTS_MAX 32	 /* that get on, at once */
+#define DELIVERY_AGENTS_ALL 120	 /* with those that hang */
 #define DELIVERY_CA_MAX	    (4U << 20)
 
 /* Deliveries to mailboxes, by agents (local.c). */
 struct local {
 	struct map *by_key; /* of struct agent */
 	struct agents agents;
-	struct agents dead;   /* freed by local_turn() */
-	struct letters ended; /* as well */
-	size_t running;
+	struct agents dead;	  /* freed by local_turn() */
+	struct letters ended;	  /* as well */
+	size_t running, nstalled; /* of them */
+	/* Who has agents that hang, as of the last second. */
+	struct staller {
+		char user[IPC_WORD_MAX + 1];
+		size_t n;
+	} stallers[DELIVERY_AGENTS_ALL];
+	size_t nstallers;
 };
 
 /* Deliveries over the network (relay.c). */

@@ -10,6 +10,7 @@
 #include "delivery/body.h"
 #include "delivery/job.h"
 #include "delivery/local.h"
+#include "delivery/relay.h"
 #include "delivery/route.h"
 
 static void
@@ -61,6 +62,16 @@ on_chunk(void *ctx, struct channel *ch, const union message *msg, int fd)
 }
 
 static void
+on_route_tlsa(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	/* route_start() does not ask for them. */
+	(void)ctx;
+	(void)ch;
+	(void)msg;
+	(void)fd;
+}
+
+static void
 on_route_host(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	struct delivery *d = ctx;
@@ -83,15 +94,30 @@ on_route_end(void *ctx, struct channel *ch, const union message *msg, int fd)
 }
 
 static void
+on_srs_answer(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct delivery *d = ctx;
+	struct relay *r = ask_owner(service_asks(d->service), ch, msg->req);
+
+	(void)fd;
+	if (r != NULL)
+		relay_srs_answer(r, &msg->srs_answer);
+}
+
+static void
 on_agent_started(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	struct delivery *d = ctx;
 	struct agent *a = ask_owner(service_asks(d->service), ch, msg->req);
+	const struct msg_agent_end end = {.req = msg->req};
 
-	if (a != NULL)
+	if (a != NULL) {
 		local_agent_started(a, fd);
-	else
-		(void)close(fd); /* too late: the agent sees it and leaves */
+		return;
+	}
+	/* Too late: the agent sees it and leaves, or has to. */
+	(void)close(fd);
+	(void)channel_send(ch, MSG_agent_end, &end);
 }
 
 static void
@@ -109,8 +135,10 @@ const channel_handler delivery_handlers[MSG__MAX] = {
     [MSG_job] = on_job,
     [MSG_job_rcpt] = on_job_rcpt,
     [MSG_chunk] = on_chunk,
+    [MSG_route_tlsa] = on_route_tlsa,
     [MSG_route_host] = on_route_host,
     [MSG_route_end] = on_route_end,
+    [MSG_srs_answer] = on_srs_answer,
     [MSG_agent_started] = on_agent_started,
     [MSG_agent_refused] = on_agent_refused,
 };

@@ -50,7 +50,8 @@ job_add_rcpt(struct job *j, const struct msg_job_rcpt *m)
 	r->key = m->key;
 	r->address = strdup(m->address);
 	r->user = strdup(m->user);
-	return r->address != NULL && r->user != NULL ? 0 : -1;
+	r->original = strdup(m->original);
+	return r->address != NULL && r->user != NULL && r->original != NULL ? 0 : -1;
 }
 
 void
@@ -63,6 +64,7 @@ job_free(struct job *j)
 	for (i = 0; i < j->nhere; i++) {
 		free(j->rcpts[i].address);
 		free(j->rcpts[i].user);
+		free(j->rcpts[i].original);
 	}
 	free(j->rcpts);
 	free(j->sender);

@@ -14,6 +14,7 @@
 struct job_rcpt {
 	uint64_t key;
 	char *address, *user;
+	char *original;	       /* as the client named it: another one when the mail is forwarded */
 	struct letter *letter; /* the delivery under way, of a local action */
 	bool judged;
 };

@@ -175,7 +175,7 @@ canonical_address(const struct job *j, size_t rcpt, char dst[ADDRESS_MAX + 1])
 	dst[0] = '\0';
 	if (address_parse(j->rcpts[rcpt].address, flags, &a) != ADDRESS_OK)
 		return;
-	address_canonical(&a, tagged);
+	address_canonical(&a, tagged ? NULL : j->delivery->conf->values.smtp_subaddr);
 	(void)snprintf(dst, ADDRESS_MAX + 1, "%s@%s", a.local, a.domain);
 }
 

@@ -2,7 +2,7 @@
 /*
  * Mail for mailboxes on this host: the delivery agents.
  *
- * Invariants: one agent a mailbox, at most DELIVERY_AGENTS_MAX running; what an
+ * Invariants: one agent a mailbox, at most DELIVERY_AGENTS_MAX that get on; what an
  * agent does wrong costs it its channel and defers its letters.  An agent
  * that ends inside a callback is freed by local_turn().
  */
@@ -22,6 +22,8 @@
 #define AGENT_LETTERS	 1000 /* then a fresh one */
 #define AGENT_IDLE_MS	 5000
 #define START_TIMEOUT_MS 60000
+#define STALLED_MS	 5000 /* without a sign of life */
+#define STALLED_MAX	 4    /* of one user; then it has to wait */
 #define KEYS_MAX	 (DELIVERY_JOBS_MAX * 2)
 
 /* -- an agent -- */
@@ -41,6 +43,26 @@ agent_fail_letters(struct agent *a, const struct verdict *v)
 		letter_verdict(l, v);
 }
 
+static void
+agent_gets_on(struct agent *a)
+{
+	a->since_ms = service_now_ms(a->delivery->service);
+	a->delivery->local.nstalled -= a->stalled;
+	a->stalled = false;
+}
+
+/* The parent sees to it that it ends. */
+static void
+let_go(struct agent *a)
+{
+	struct msg_agent_end m = {.req = a->started};
+
+	if (a->started != 0)
+		(void)channel_send(
+		    service_peer(a->delivery->service, ROLE_PARENT, 0), MSG_agent_end, &m);
+	a->started = 0;
+}
+
 /* why NULL: it is not needed any more. */
 static void
 agent_end(struct agent *a, const struct verdict *why)
@@ -49,6 +71,7 @@ agent_end(struct agent *a, const struct verdict *why)
 
 	if (a->state == AGENT_DEAD)
 		return;
+	agent_gets_on(a);
 	local->running -= is_running(a);
 	a->state = AGENT_DEAD;
 	ask_end(service_asks(a->delivery->service), a->req);
@@ -62,6 +85,7 @@ agent_end(struct agent *a, const struct verdict *why)
 		channel_free(a->ch);
 		a->ch = NULL;
 	}
+	let_go(a);
 }
 
 void
@@ -92,6 +116,7 @@ agent_start(struct agent *a)
 	struct msg_agent_start m = {.action = a->action, .user = a->user, .path = a->path};
 
 	a->state = AGENT_STARTING;
+	agent_gets_on(a);
 	a->delivery->local.running++;
 	m.req = a->req = ask_begin(
 	    service_asks(s), parent, service_now_ms(s) + START_TIMEOUT_MS, on_start_failed, a);
@@ -105,8 +130,11 @@ agent_feed(struct agent *a)
 	struct letter *l;
 
 	while (a->state == AGENT_READY && !a->high && a->nsent < LETTERS_WINDOW &&
-	       a->nserved < AGENT_LETTERS && (l = TAILQ_FIRST(&a->waiting)) != NULL)
+	       a->nserved < AGENT_LETTERS && (l = TAILQ_FIRST(&a->waiting)) != NULL) {
+		if (a->nsent == 0)
+			agent_gets_on(a);
 		letter_send(l);
+	}
 }
 
 static void
@@ -125,6 +153,7 @@ on_put_verdict(void *ctx, struct channel *ch, const union message *msg, int fd)
 		return;
 	}
 	verdict_set(&v, (enum ipc_outcome)m->outcome, m->status, m->text);
+	agent_gets_on(a);
 	letter_verdict(l, &v);
 	agent_feed(a);
 }
@@ -169,6 +198,7 @@ local_agent_started(struct agent *a, int fd)
 	struct delivery *d = a->delivery;
 
 	ask_end(service_asks(d->service), a->req);
+	a->started = a->req;
 	a->req = 0;
 	a->ch = channel_create(service_base(d->service), fd, ROLE_AGENT, 0, &agent_rules);
 	if (a->ch == NULL) {
@@ -278,12 +308,14 @@ agent_retire(struct agent *a)
 {
 	struct delivery *d = a->delivery;
 
+	agent_gets_on(a);
 	if (TAILQ_EMPTY(&a->waiting)) {
 		agent_end(a, NULL);
 		return;
 	}
 	channel_free(a->ch);
 	a->ch = NULL;
+	let_go(a);
 	a->nserved = 0;
 	a->high = a->was_high = false;
 	a->state = AGENT_QUEUED;
@@ -304,6 +336,66 @@ retire_longest_idle(struct local *local)
 	return true;
 }
 
+/*
+ * An account whose mailboxes hang, perhaps by its own doing, is not to have all the
+ * agents: those don't count, and it gets no more of them.
+ */
+static bool
+is_full(const struct local *local)
+{
+	return local->running - local->nstalled >= DELIVERY_AGENTS_MAX ||
+	       local->running >= DELIVERY_AGENTS_ALL;
+}
+
+static struct staller *
+find_staller(struct local *local, const char *user)
+{
+	size_t i;
+
+	for (i = 0; i < local->nstallers; i++)
+		if (strcmp(local->stallers[i].user, user) == 0)
+			return &local->stallers[i];
+	return NULL;
+}
+
+static bool
+stalls_much(struct local *local, const char *user)
+{
+	const struct staller *s = find_staller(local, user);
+
+	return s != NULL && s->n >= STALLED_MAX;
+}
+
+static void
+note_staller(struct local *local, const char *user)
+{
+	struct staller *s = find_staller(local, user);
+
+	if (s == NULL && local->nstallers < NITEMS(local->stallers)) {
+		s = &local->stallers[local->nstallers++];
+		s->n = 0;
+		str_cut(s->user, sizeof(s->user), user);
+	}
+	if (s != NULL)
+		s->n++;
+}
+
+static void
+note_stalled(struct local *local, int64_t now_ms)
+{
+	struct agent *a;
+
+	local->nstalled = local->nstallers = 0;
+	for (a = TAILQ_FIRST(&local->agents); a != NULL; a = TAILQ_NEXT(a, entry)) {
+		a->stalled = (a->state == AGENT_STARTING || a->nsent > 0) &&
+			     now_ms - a->since_ms >= STALLED_MS;
+		if (!a->stalled)
+			continue;
+		local->nstalled++;
+		note_staller(local, a->user);
+	}
+}
+
 static void
 start_queued(struct local *local)
 {
@@ -311,9 +403,9 @@ start_queued(struct local *local)
 
 	for (a = TAILQ_FIRST(&local->agents); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, entry);
-		if (a->state != AGENT_QUEUED)
+		if (a->state != AGENT_QUEUED || stalls_much(local, a->user))
 			continue;
-		if (local->running >= DELIVERY_AGENTS_MAX && !retire_longest_idle(local))
+		if (is_full(local) && !retire_longest_idle(local))
 			return;
 		next = TAILQ_NEXT(a, entry); /* the retired one may have been it */
 		agent_start(a);
@@ -387,6 +479,7 @@ local_tick(struct delivery *d)
 	int64_t now = service_now_ms(d->service);
 	struct agent *a, *next;
 
+	note_stalled(&d->local, now);
 	for (a = TAILQ_FIRST(&d->local.agents); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, entry);
 		if (is_idle(a) && now - a->idle_since_ms >= AGENT_IDLE_MS)

@@ -31,10 +31,13 @@ struct agent { /* owned by local: in agents and by_key, then in dead */
 	char key[LOCAL_KEY_SIZE];
 	char action[IPC_WORD_MAX + 1], user[IPC_WORD_MAX + 1], path[IPC_PATH_MAX + 1];
 	struct channel *ch;
-	uint32_t req;
+	uint32_t req;	  /* while the parent is asked for it */
+	uint32_t started; /* the question that it was the answer to; 0: there is none */
 	struct letters waiting, sent;
 	size_t nsent, nserved;
 	int64_t idle_since_ms;
+	int64_t since_ms;    /* it was asked for something, or answered */
+	bool stalled;	     /* that was long ago */
 	bool high, was_high; /* its channel has enough to send; and at the last turn */
 };
 

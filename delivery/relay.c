@@ -50,14 +50,14 @@ relay_free(struct relay *r)
 		r->job->relay = NULL;
 	body_stop(&r->body);
 	route_stop(&r->route);
+	ask_end(service_asks(r->delivery->service), r->srs_req);
 	client_free(r->client);
 	free(r->addresses);
 	free(r->indices);
 	free(r);
 }
 
-/* No host is left, or none was found. */
-static void
+void
 relay_fail(struct relay *r, const struct verdict *why)
 {
 	if (r->job != NULL)
@@ -78,6 +78,8 @@ relay_abandon(struct relay *r)
 	r->job = NULL;
 	body_stop(&r->body);
 	route_stop(&r->route);
+	ask_end(service_asks(r->delivery->service), r->srs_req);
+	r->srs_req = 0;
 	client_free(r->client);
 	r->client = NULL;
 	relay_ripen(r, EVENT_OVER);
@@ -129,7 +131,7 @@ relay_connect(struct relay *r)
 
 	set_remote(r);
 	r->options.host = r->host->name;
-	r->options.tls = r->plain ? CLIENT_TLS_NEVER : r->url.tls;
+	r->options.tls = r->plain ? RELAY_TLS_NEVER : r->url.tls;
 	if ((fd = open_socket(&r->host->addr)) == -1)
 		return -1;
 	r->client = client_create(service_base(d->service), fd, &r->options, &r->mail);
@@ -210,7 +212,7 @@ static void
 on_over(void *arg, enum client_end how)
 {
 	struct relay *r = arg;
-	bool again = how == CLIENT_TLS_BROKEN && r->options.tls == CLIENT_TLS_MAY;
+	bool again = how == RELAY_TLS_BROKEN && r->options.tls == RELAY_TLS_MAY;
 
 	if (how == CLIENT_DONE) {
 		relay_ripen(r, EVENT_OVER);
@@ -300,6 +302,13 @@ relay_activate(struct relay *r)
 	route_start(&r->route, mx ? r->dest : r->url.host, mx);
 }
 
+void
+relay_go_on(struct relay *r)
+{
+	if (may_connect(r))
+		relay_activate(r);
+}
+
 static struct relay *
 relay_create(struct job *j)
 {
@@ -350,8 +359,8 @@ relay_start(struct job *j, const struct conf_action *action)
 		relay_fail(r, &v);
 	else if (r->job == NULL)
 		relay_ripen(r, EVENT_OVER);
-	else if (may_connect(r))
-		relay_activate(r);
+	else if (!relay_srs_begin(r, action))
+		relay_go_on(r);
 }
 
 /* -- the loop's top -- */
@@ -382,7 +391,7 @@ start_waiting(struct delivery *d)
 		next = TAILQ_NEXT(r, entry);
 		if (d->out.nactive >= d->conf->values.delivery_max_connections)
 			return;
-		if (!r->ripe && may_connect(r))
+		if (!r->ripe && r->srs_req == 0 && may_connect(r))
 			relay_activate(r);
 	}
 }

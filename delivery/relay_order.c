@@ -20,10 +20,10 @@ take_action(struct relay *r, const struct conf_action *action)
 	if (action->host != NULL && relay_url_parse(action->host, &r->url) == -1)
 		return -1;
 	if (action->host == NULL)
-		r->url = (struct relay_url){.tls = CLIENT_TLS_MAY, .port = 25};
+		r->url = (struct relay_url){.tls = RELAY_TLS_MAY, .port = 25};
 	/* A credential is for the one it was meant for. */
-	if (action->tls_required && r->url.tls == CLIENT_TLS_MAY)
-		r->url.tls = CLIENT_TLS_MUST;
+	if (action->tls_required && r->url.tls == RELAY_TLS_MAY)
+		r->url.tls = RELAY_TLS_MUST;
 	r->options.helo = r->helo;
 	r->options.tls_verify = (action->tls_required || r->url.label[0] != '\0') &&
 				!action->tls_no_verify;
@@ -93,8 +93,8 @@ require_tls(struct relay *r)
 {
 	if (r->url.host[0] == '\0')
 		return -1;
-	if (r->url.tls == CLIENT_TLS_MAY)
-		r->url.tls = CLIENT_TLS_MUST;
+	if (r->url.tls == RELAY_TLS_MAY)
+		r->url.tls = RELAY_TLS_MUST;
 	r->options.tls_verify = true;
 	return 0;
 }

@@ -5,8 +5,8 @@
 #include "delivery/body.h"
 #include "delivery/client.h"
 #include "delivery/relay.h"
-#include "delivery/relay_url.h"
 #include "delivery/route.h"
+#include "lib/mail/relay_url.h"
 
 /* The inside of a struct relay, for relay.c and relay_order.c. */
 enum relay_event { EVENT_NONE, EVENT_NEXT_HOST, EVENT_OVER };
@@ -27,10 +27,22 @@ struct relay { /* owned by the delivery: in waiting or active, and in ripe besid
 	struct client *client;
 	struct client_options options;
 	struct client_mail mail;
-	const char **addresses; /* of the recipients the client is given */
-	size_t *indices;	/* and which of the job's they are */
+	uint32_t srs_req;		  /* the vault's answer is waited for */
+	char sender[IPC_ADDRESS_MAX + 1]; /* as it was rewritten */
+	const char **addresses;		  /* of the recipients the client is given */
+	size_t *indices;		  /* and which of the job's they are */
 	struct body body;
 };
+
+/* -- relay.c -- */
+/* No host is left, or none can be asked. */
+void relay_fail(struct relay *r, const struct verdict *why);
+/* What had to be known first is known. */
+void relay_go_on(struct relay *r);
+
+/* -- relay_srs.c -- */
+/* True: relay_go_on() or relay_fail() follows, or was called already. */
+bool relay_srs_begin(struct relay *r, const struct conf_action *action) WARN_UNUSED;
 
 /* -- relay_order.c -- */
 /*

@@ -31,6 +31,7 @@ static const struct {
     [CAUSE_BAD_RELAY] = {IPC_RETRY, "4.3.5", "the relay's URL is wrong"},
     [CAUSE_BAD_SENDER] = {IPC_FAIL, "5.1.7", "the sender's address can't be sent on"},
     [CAUSE_BAD_RECIPIENT] = {IPC_FAIL, "5.1.3", "the recipient's address can't be sent on"},
+    [CAUSE_NO_SRS] = {IPC_RETRY, "4.3.0", "the sender's address can't be rewritten now"},
     [CAUSE_NO_RESOLVER] = {IPC_RETRY, "4.4.3", "no answer from the resolver"},
     [CAUSE_UNREACHABLE] = {IPC_RETRY, "4.4.1", "could not connect"},
     [CAUSE_CONNECTION_LOST] = {IPC_RETRY, "4.4.2", "connection lost"},

@@ -5,10 +5,10 @@
 set -eu
 
 build="gcc make pkg-config libc6-dev libtls-dev libssl-dev libevent-dev libseccomp-dev libunbound-dev
-	libsqlite3-dev libcrypt-dev libidn2-dev dns-root-data ca-certificates openssl"
+	libsqlite3-dev libcdb-dev libpq-dev libcrypt-dev libidn2-dev dns-root-data ca-certificates openssl"
 test="$build clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-pytest
-	python3-pytest-xdist python3-dnspython python3-aiosmtpd nsd testssl.sh gsasl swaks libnet-ssleay-perl msmtp s-nail mutt curl nodejs mandoc iproute2
-	procps e2fsprogs xfsprogs tzdata sqlite3 strace util-linux git"
+	python3-pytest-xdist python3-cryptography python3-dnspython python3-aiosmtpd nsd knot testssl.sh gsasl swaks libnet-ssleay-perl msmtp s-nail mutt curl nodejs mandoc iproute2
+	procps e2fsprogs xfsprogs tzdata sqlite3 tinycdb strace util-linux git"
 # Some builds of nodejs bring npm along; Debian has it apart.
 command -v npm >/dev/null || test="$test npm"
 
@@ -39,7 +39,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	as_root=sudo
 fi
 echo "installing:$missing"
-# A daemon that comes along as a test tool (nsd) must not be started.
+# A daemon that comes along as a test tool (nsd, knot) must not be started.
 stub=$(mktemp -d)
 trap 'rm -rf "$stub"' EXIT
 printf '#!/bin/sh\nexit 101\n' >"$stub/policy-rc.d"

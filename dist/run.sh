@@ -51,6 +51,7 @@ table passwords file:$state/passwords
 
 pki demo cert "$state/demo.crt"
 pki demo key "$state/demo.key"
+smtp postmaster demo@example.org
 listen on 127.0.0.1 port 2525 tls pki demo
 listen on 127.0.0.1 port 2587 tls-require pki demo auth <passwords> tag submission
 listen on 127.0.0.1 port 2465 smtps pki demo auth <passwords> tag submission

@@ -18,23 +18,36 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lookup/filter.h"
+#include "lookup/filter_log.h"
 #include "lookup/lookup.h"
 #include "lookup/rdns.h"
 
-#define ARRIVALS_MAX 2048  /* that wait for the DNS; half of its questions are left for others */
+#define ARRIVALS_MAX 16384 /* under way at once */
 #define DEADLINE_MS  20000 /* a greeting is waited for by five minutes (RFC 5321 4.5.3.2.1) */
 
-struct arrival { /* waits for its name; owned by its struct arrivals */
+enum stage {
+	ARRIVAL_TABLES, /* is it one of ours, may it come in */
+	ARRIVAL_NAME,	/* it is counted; what is it called */
+	ARRIVAL_FILTERS
+};
+
+struct arrival { /* owned by its struct arrivals */
 	TAILQ_ENTRY(arrival) entry;
 	struct arrivals *arrivals;
 	struct channel *ch;
 	struct visit_id visit;
 	uint32_t req;
-	bool xclient;
 	int64_t deadline_ms;
+	bool local, again;
 	struct addr client;
-	char filter[CONF_NAME_MAX + 1];
-	struct rdns *query; /* NULL: answered */
+	char proxy[CONF_NAME_MAX + 1], xclient[CONF_NAME_MAX + 1], filter[CONF_NAME_MAX + 1];
+	enum stage stage;
+	bool may_xclient;
+	struct inquiry *inquiry;
+	struct rdns *query; /* NULL: not asked, or answered */
+	enum ipc_rdns rdns;
+	char name[IPC_NAME_MAX + 1];
+	struct filter_log log;
 };
 
 TAILQ_HEAD(arrival_list, arrival);
@@ -44,6 +57,8 @@ struct arrivals {
 	struct arrival_list list; /* the oldest first */
 	struct map *by_visit;
 };
+
+static void arrival_run(void *arg);
 
 struct arrivals *
 arrivals_create(struct lookup *l)
@@ -68,11 +83,19 @@ visit_key(struct visit_id id)
 }
 
 static void
+query_cancel(struct arrival *a)
+{
+	rdns_cancel(a->query);
+	a->query = NULL;
+}
+
+static void
 arrival_free(struct arrival *a)
 {
 	struct arrivals *as = a->arrivals;
 
-	rdns_cancel(a->query);
+	query_cancel(a);
+	inquiry_free(a->inquiry);
 	(void)map_remove_u64(as->by_visit, visit_key(a->visit));
 	TAILQ_REMOVE(&as->list, a, entry);
 	free(a);
@@ -93,73 +116,77 @@ arrivals_free(struct arrivals *as)
 
 /* -- verdicts -- */
 
-/* Who asked, and what is known by now. */
-struct guest {
-	struct channel *ch;
-	struct visit_id visit;
-	uint32_t req;
-	bool xclient;
-	const struct addr *client;
-	const char *filter;
-};
-
+/* The arrival is over; the channel may close within. */
 static void
-send_refusal(const struct guest *g, uint16_t code, const char *status, const char *text)
+send_verdict(struct arrival *a, struct msg_client_verdict *m)
 {
-	struct msg_client_verdict m = {
-	    .req = g->req, .code = code, .status = status, .text = text, .name = ""};
+	struct channel *ch = a->ch;
+	char name[sizeof(a->name)];
 
-	(void)channel_send(g->ch, MSG_client_verdict, &m);
+	str_cut(name, sizeof(name), a->name);
+	m->req = a->req;
+	m->rdns = (uint8_t)a->rdns;
+	m->name = name;
+	m->xclient = a->may_xclient;
+	arrival_free(a);
+	(void)channel_send(ch, MSG_client_verdict, m);
 }
 
 static void
-send_trouble(const struct guest *g)
+send_refusal(struct arrival *a, uint16_t code, const char *status, const char *text)
 {
-	send_refusal(g, 421, "4.3.0", "can't be checked now, try again later");
+	struct msg_client_verdict m = {.code = code, .status = status, .text = text};
+
+	send_verdict(a, &m);
 }
 
-/* The last step: what the filters say.  It was let in, and is sent away again when they refuse. */
 static void
-ask_filters(struct lookup *l, const struct guest *g, enum ipc_rdns rdns, const char *name)
+send_trouble(struct arrival *a)
 {
-	struct msg_client_verdict m = {
-	    .req = g->req, .xclient = g->xclient, .rdns = (uint8_t)rdns, .name = name};
+	send_refusal(a, 421, "4.4.3", "can't be checked now, try again later");
+}
+
+/* -- the last step: what the filters say -- */
+
+/* It was let in, and is sent away again when they refuse. */
+static void
+ask_filters(struct arrival *a)
+{
+	struct lookup *l = a->arrivals->lookup;
+	const struct policy policy = lookup_policy(l, a->inquiry);
 	struct filter_question q = {.phase = CONF_PHASE_CONNECT,
-	    .client = g->client->ss.ss_family == AF_UNIX ? NULL : g->client,
-	    .rdns = rdns,
-	    .name = name,
+	    .client = a->client.ss.ss_family == AF_UNIX ? NULL : &a->client,
+	    .rdns = a->rdns,
+	    .name = a->name,
 	    .helo = "",
 	    .auth = "",
 	    .sender = "",
 	    .rcpt = ""};
+	const struct filter_observer observer = filter_log_observer(&a->log, &q);
+	struct msg_client_verdict m;
 	struct filter_verdict v;
 
-	filter_evaluate(&l->policy, g->filter, &q, &v);
-	m.code = v.code;
-	m.status = v.status;
-	m.text = v.text;
-	m.junk = v.junk;
-	m.bypass = v.bypass;
+	if (!filter_evaluate(&policy, a->filter, &q, &observer, &v))
+		return;
+	m = (struct msg_client_verdict){
+	    .code = v.code, .status = v.status, .text = v.text, .junk = v.junk, .bypass = v.bypass};
 	if (v.code != 0) {
 		l->counters.filters_refused++;
-		clients_leave(l->clients, g->visit, service_now_ms(l->service));
+		clients_leave(l->clients, a->visit, service_now_ms(l->service));
 	}
-	(void)channel_send(g->ch, MSG_client_verdict, &m);
+	send_verdict(a, &m);
 }
 
 /* -- the name -- */
 
 static void
-arrival_end(struct arrival *a, enum ipc_rdns rdns, const char *name)
+name_settled(struct arrival *a, enum ipc_rdns rdns, const char *name)
 {
-	struct lookup *l = a->arrivals->lookup;
-	struct addr client = a->client;
-	char filter[sizeof(a->filter)];
-	struct guest g = {a->ch, a->visit, a->req, a->xclient, &client, filter};
-
-	memcpy(filter, a->filter, sizeof(filter));
-	arrival_free(a);
-	ask_filters(l, &g, rdns, name);
+	a->rdns = rdns;
+	if (str_copy(a->name, sizeof(a->name), name) == -1)
+		a->rdns = IPC_RDNS_TROUBLE;
+	a->stage = ARRIVAL_FILTERS;
+	ask_filters(a);
 }
 
 static void
@@ -168,25 +195,126 @@ on_name(void *arg, enum ipc_rdns rdns, const char *name)
 	struct arrival *a = arg;
 
 	a->query = NULL;
-	arrival_end(a, rdns, name);
+	name_settled(a, rdns, name);
 }
 
-static struct arrival *
-arrival_add(struct arrivals *as, const struct guest *g)
+static void
+ask_name(struct arrival *a)
 {
+	struct arrivals *as = a->arrivals;
+	struct lookup *l = as->lookup;
+
+	a->stage = ARRIVAL_NAME;
+	if (!l->rules_need_name && !filter_needs_name(l->conf, a->filter)) {
+		name_settled(a, IPC_RDNS_UNASKED, "");
+	} else if (a->client.ss.ss_family == AF_UNIX) {
+		name_settled(a, IPC_RDNS_CONFIRMED, "localhost");
+	} else if ((a->query = rdns_ask(l->dns, &a->client, on_name, a)) == NULL) {
+		name_settled(a, IPC_RDNS_TROUBLE, "");
+	}
+}
+
+/* -- the first step: what tables say of its address -- */
+
+/* "" is no table; who has no address is looked for as "unix". */
+static enum table_answer
+is_listed(struct arrival *a, const char *table)
+{
+	if (table[0] == '\0')
+		return TABLE_NO;
+	return inquiry_has_network(a->inquiry, table, &a->client);
+}
+
+/* A table of exemptions that is not there exempts nobody. */
+static enum table_answer
+set_exemptions(struct arrival *a, struct client_entry *e)
+{
+	const char *table = a->arrivals->lookup->conf->values.smtp_exempt;
+	enum table_answer listed = table == NULL ? TABLE_NO : is_listed(a, table);
+
+	e->any_limit = listed == TABLE_YES;
+	e->any_rate = e->any_limit || (table == NULL && a->local);
+	return listed;
+}
+
+/* Whether it speaks for others is asked before anything is counted. */
+static void
+enter(struct arrival *a, const struct client_entry *e)
+{
+	struct msg_client_verdict proxied = {.status = "", .text = "", .proxied = true};
+	struct lookup *l = a->arrivals->lookup;
+	enum table_answer proxy = is_listed(a, a->proxy), xclient = is_listed(a, a->xclient);
+	struct client_refusal refusal;
+
+	if (proxy == TABLE_PENDING || xclient == TABLE_PENDING)
+		return;
+	if (proxy == TABLE_YES) {
+		send_verdict(a, &proxied);
+	} else if (proxy == TABLE_TROUBLE || xclient == TABLE_TROUBLE) {
+		send_trouble(a);
+	} else if (!clients_enter(l->clients, a->visit, e, service_now_ms(l->service), &refusal)) {
+		send_refusal(a, refusal.code, refusal.status, refusal.text);
+	} else {
+		a->may_xclient = xclient == TABLE_YES;
+		ask_name(a);
+	}
+}
+
+static void
+ask_tables(struct arrival *a)
+{
+	struct client_entry e = {.addr = &a->client};
+	struct lookup *l = a->arrivals->lookup;
+	bool pending = set_exemptions(a, &e) == TABLE_PENDING;
+
+	if (!a->again && pending) {
+		/* What is independent of it is asked meanwhile. */
+		(void)is_listed(a, a->proxy);
+		(void)is_listed(a, a->xclient);
+	} else if (!a->again) {
+		enter(a, &e);
+	} else if (!pending) {
+		clients_enter_again(l->clients, a->visit, &e, service_now_ms(l->service));
+		arrival_free(a);
+	}
+}
+
+/* -- the question -- */
+
+/* Goes on from where it waits. */
+static void
+arrival_run(void *arg)
+{
+	struct arrival *a = arg;
+
+	if (a->stage == ARRIVAL_TABLES)
+		ask_tables(a);
+	else if (a->stage == ARRIVAL_FILTERS)
+		ask_filters(a);
+}
+
+/* NULL: too many are under way. */
+static struct arrival *
+arrival_add(struct arrivals *as, struct channel *ch, const struct msg_client_enter *m)
+{
+	struct lookup *l = as->lookup;
 	struct arrival *a;
 
 	if ((a = calloc(1, sizeof(*a))) == NULL)
 		return NULL;
 	*a = (struct arrival){.arrivals = as,
-	    .ch = g->ch,
-	    .visit = g->visit,
-	    .req = g->req,
-	    .xclient = g->xclient,
-	    .client = *g->client,
-	    .deadline_ms = service_now_ms(as->lookup->service) + DEADLINE_MS};
-	if (str_copy(a->filter, sizeof(a->filter), g->filter) == -1 ||
-	    map_set_u64(as->by_visit, visit_key(g->visit), a) == -1) {
+	    .ch = ch,
+	    .visit = {channel_instance(ch), m->visit},
+	    .req = m->req,
+	    .local = m->local,
+	    .again = m->again,
+	    .inquiry = lookup_inquiry(l, arrival_run, a),
+	    .deadline_ms = service_now_ms(l->service) + DEADLINE_MS};
+	if (a->inquiry == NULL || str_copy(a->proxy, sizeof(a->proxy), m->proxy) == -1 ||
+	    str_copy(a->xclient, sizeof(a->xclient), m->xclient) == -1 ||
+	    str_copy(a->filter, sizeof(a->filter), m->filter) == -1 ||
+	    map_set_u64(as->by_visit, visit_key(a->visit), a) == -1) {
+		inquiry_free(a->inquiry);
 		free(a);
 		return NULL;
 	}
@@ -194,123 +322,29 @@ arrival_add(struct arrivals *as, const struct guest *g)
 	return a;
 }
 
-static void
-ask_name(struct arrivals *as, const struct guest *g)
-{
-	struct lookup *l = as->lookup;
-	struct arrival *a = arrival_add(as, g);
-
-	if (a == NULL) {
-		ask_filters(l, g, IPC_RDNS_TROUBLE, "");
-		return;
-	}
-	a->query = rdns_ask(l->dns, g->client, on_name, a);
-	if (a->query == NULL)
-		arrival_end(a, IPC_RDNS_TROUBLE, "");
-}
-
-/* -- the question -- */
-
-/* Is the client in the table?  "" is no table; who has no address is looked for as "unix". */
-static enum table_answer
-is_listed(const struct lookup *l, const char *table, const struct addr *client)
-{
-	const struct table *t;
-
-	if (table == NULL || table[0] == '\0')
-		return TABLE_NO;
-	t = tables_find(l->tables, table);
-	if (client->ss.ss_family == AF_UNIX)
-		return table_has_word(t, "unix");
-	return table_has_network(t, client);
-}
-
-/* A table of exemptions that is not there exempts nobody. */
-static void
-set_exemptions(const struct lookup *l, bool local, struct client_entry *e)
-{
-	const char *table = l->conf->values.smtp_exempt;
-
-	e->any_limit = is_listed(l, table, e->addr) == TABLE_YES;
-	e->any_rate = e->any_limit || (table == NULL && local);
-}
-
-/* It may come in, if the filters agree. */
-static void
-welcome(struct arrivals *as, const struct guest *g)
-{
-	struct lookup *l = as->lookup;
-
-	if (!filter_needs_name(l->conf, g->filter))
-		ask_filters(l, g, IPC_RDNS_UNASKED, "");
-	else if (g->client->ss.ss_family == AF_UNIX)
-		ask_filters(l, g, IPC_RDNS_CONFIRMED, "localhost");
-	else
-		ask_name(as, g);
-}
-
-/* Whether it speaks for others is asked before anything is counted. */
-static bool
-is_proxy(struct lookup *l, const struct guest *g, const char *table)
-{
-	struct msg_client_verdict m = {
-	    .req = g->req, .status = "", .text = "", .proxied = true, .name = ""};
-
-	switch (is_listed(l, table, g->client)) {
-	case TABLE_YES:
-		(void)channel_send(g->ch, MSG_client_verdict, &m);
-		return true;
-	case TABLE_TROUBLE:
-		send_trouble(g);
-		return true;
-	case TABLE_NO:
-		break;
-	}
-	return false;
-}
-
-static void
-judge(struct arrivals *as, struct guest *g, const struct client_entry *e, const char *xclient)
-{
-	struct lookup *l = as->lookup;
-	enum table_answer listed = is_listed(l, xclient, g->client);
-	struct client_refusal refusal;
-
-	if (listed == TABLE_TROUBLE) {
-		send_trouble(g);
-	} else if (!clients_enter(l->clients, g->visit, e, service_now_ms(l->service), &refusal)) {
-		send_refusal(g, refusal.code, refusal.status, refusal.text);
-	} else {
-		g->xclient = listed == TABLE_YES;
-		welcome(as, g);
-	}
-}
-
 void
 arrival_begin(struct arrivals *as, struct channel *ch, const struct msg_client_enter *m)
 {
-	struct lookup *l = as->lookup;
+	struct msg_client_verdict full = {.req = m->req,
+	    .code = 421,
+	    .status = "4.3.2",
+	    .text = "too much to do, try again later",
+	    .name = ""};
+	struct visit_id visit = {channel_instance(ch), m->visit};
 	struct addr client;
-	struct client_entry e = {.addr = &client};
-	struct guest g = {.ch = ch,
-	    .visit = {channel_instance(ch), m->visit},
-	    .req = m->req,
-	    .client = &client,
-	    .filter = m->filter};
+	struct arrival *a;
 
 	if (host_parse(m->client, &client) == -1) {
 		channel_reject(ch, "a client without an address");
-		return;
-	}
-	if (clients_serial(l->clients, g.visit) != 0) {
+	} else if (clients_serial(as->lookup->clients, visit) != 0 ||
+		   map_get_u64(as->by_visit, visit_key(visit)) != NULL) {
 		channel_reject(ch, "a visit that is under way already");
-		return;
+	} else if ((a = arrival_add(as, ch, m)) != NULL) {
+		a->client = client;
+		arrival_run(a);
+	} else if (!m->again) {
+		(void)channel_send(ch, MSG_client_verdict, &full);
 	}
-	set_exemptions(l, m->local, &e);
-	if (m->again)
-		clients_enter_again(l->clients, g.visit, &e, service_now_ms(l->service));
-	else if (!is_proxy(l, &g, m->proxy))
-		judge(as, &g, &e, m->xclient);
 }
 
 /* -- ends from outside -- */
@@ -341,13 +375,26 @@ arrivals_unlink(struct arrivals *as, const struct channel *ch)
 		clients_link_lost(l->clients, channel_instance(ch), service_now_ms(l->service));
 }
 
+/* What a client waits for will not come. */
+static void
+give_up(struct arrival *a)
+{
+	inquiry_give_up(a->inquiry);
+	if (a->stage != ARRIVAL_NAME) {
+		arrival_run(a);
+		return;
+	}
+	query_cancel(a);
+	name_settled(a, IPC_RDNS_TROUBLE, "");
+}
+
 void
 arrivals_tick(struct arrivals *as, int64_t now_ms)
 {
 	struct arrival *a;
 
 	while ((a = TAILQ_FIRST(&as->list)) != NULL && a->deadline_ms <= now_ms)
-		arrival_end(a, IPC_RDNS_TROUBLE, "");
+		give_up(a);
 }
 
 void
@@ -355,8 +402,13 @@ arrivals_fail(struct arrivals *as)
 {
 	struct arrival *a;
 
-	while ((a = TAILQ_FIRST(&as->list)) != NULL)
-		arrival_end(a, IPC_RDNS_TROUBLE, "");
+again: /* one that ends may take others with it */
+	TAILQ_FOREACH (a, &as->list, entry)
+		if (a->query != NULL) {
+			query_cancel(a);
+			name_settled(a, IPC_RDNS_TROUBLE, "");
+			goto again;
+		}
 }
 
 size_t

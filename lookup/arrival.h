@@ -21,6 +21,6 @@ void arrival_leave(struct arrivals *as, const struct channel *ch, uint32_t visit
 void arrivals_unlink(struct arrivals *as, const struct channel *ch); /* all its clients are gone */
 void arrivals_tick(struct arrivals *as, int64_t now_ms);	     /* ends what took too long */
 void arrivals_fail(struct arrivals *as);	  /* no names now: the resolver is being replaced */
-size_t arrivals_count(const struct arrivals *as); /* that wait for the DNS */
+size_t arrivals_count(const struct arrivals *as); /* under way */
 
 #endif

@@ -464,6 +464,87 @@ clients_next(const struct clients *c, uint64_t after, int64_t now_ms, struct cli
 	return true;
 }
 
+/* In the order in which a client meets them, with the act at which it does. */
+static const struct {
+	enum limit limit;
+	enum client_act act;
+} foreseen[CLIENT_LIMITS] = {
+    {LIMIT_SESSIONS, CLIENT_COMES},
+    {LIMIT_OPEN, CLIENT_COMES},
+    {LIMIT_CONNECTIONS, CLIENT_COMES},
+    {LIMIT_REFUSED, CLIENT_COMES},
+    {LIMIT_MESSAGES, CLIENT_SENDS},
+    {LIMIT_RECIPIENTS, CLIENT_SENDS},
+};
+
+/* What a limit would come to with the client's next connection, message and recipient. */
+static uint64_t
+next_use(const struct clients *c, const struct client *x, enum limit limit, enum client_act act)
+{
+	if (limit == LIMIT_SESSIONS)
+		return map_count(c->visits) + 1;
+	if (limit == LIMIT_OPEN)
+		return x->open + 1;
+	return x->done[limit] + (limit != LIMIT_REFUSED || act == CLIENT_GUESSES);
+}
+
+static bool
+is_held_to(const struct client_entry *e, enum limit limit)
+{
+	if (limit == LIMIT_SESSIONS)
+		return true;
+	return !e->any_limit && !(e->any_rate && limit_is_rate(limit));
+}
+
+static bool
+is_met_at(size_t i, enum client_act act)
+{
+	return foreseen[i].act == act ||
+	       (act == CLIENT_GUESSES && foreseen[i].limit == LIMIT_REFUSED);
+}
+
+static void
+foresee_refusal(const struct clients *c, const struct client *x, enum limit limit, int64_t now_ms,
+    struct client_outlook *out)
+{
+	int64_t left_ms = (x->has_period ? x->start_ms : now_ms) + period_ms(c) - now_ms;
+	const struct limited who = {
+	    out->client, c->values->smtp_rate_period_s, (left_ms + 999) / 1000};
+
+	limit_refuse(limit, &who, &out->refusal);
+}
+
+bool
+clients_foresee(struct clients *c, const struct client_entry *e, enum client_act act,
+    int64_t now_ms, struct client_outlook *out)
+{
+	const struct host_prefix whole = {32, 128}, prefix = e->any_limit ? whole : prefix_of(c);
+	const struct client stranger = {.has_period = false}, *x;
+	bool is_refused = false;
+	size_t i;
+
+	*out = (struct client_outlook){.client = ""};
+	clients_tick(c, now_ms);
+	host_network(e->addr, &prefix, out->client);
+	if ((x = map_get(c->by_name, out->client)) == NULL)
+		x = &stranger;
+	for (i = 0; i < NITEMS(foreseen); i++) {
+		enum limit limit = foreseen[i].limit;
+		struct client_limit *l = &out->limits[i];
+
+		*l = (struct client_limit){
+		    limit_setting(limit), next_use(c, x, limit, act), UINT64_MAX, false};
+		if (!is_held_to(e, limit))
+			continue;
+		l->max = limit_value(c->values, limit);
+		l->refuses = l->used > l->max && is_met_at(i, act) && !is_refused;
+		if (l->refuses)
+			foresee_refusal(c, x, limit, now_ms, out);
+		is_refused |= l->refuses;
+	}
+	return !is_refused;
+}
+
 int
 clients_clear(struct clients *c, const char *client)
 {

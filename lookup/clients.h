@@ -39,7 +39,8 @@ struct client_entry {
 	bool any_limit; /* nor the number of its connections; counted by its whole address */
 };
 
-struct client_refusal { /* the reply to give */
+struct client_refusal {	   /* the reply to give */
+	const char *limit; /* its setting */
 	uint16_t code;
 	const char *status;
 	char text[IPC_NAME_MAX + 1];
@@ -82,6 +83,34 @@ bool clients_rcpt(struct clients *c, struct visit_id id, bool first, int64_t now
 /* Counts a recipient that does not exist, or is not for us; false: to be answered with *out. */
 bool clients_rcpt_refused(
     struct clients *c, struct visit_id id, int64_t now_ms, struct client_refusal *out) WARN_UNUSED;
+
+/*
+ * How a client would fare that comes now with one message to one recipient, and by
+ * which limits it is judged at one of its acts; nothing is counted.  false: it would be
+ * answered with refusal.
+ */
+enum client_act {
+	CLIENT_COMES,
+	CLIENT_SENDS,  /* RCPT, before anything is known of the recipient */
+	CLIENT_GUESSES /* the recipient does not exist, or is not for us */
+};
+
+struct client_limit {
+	const char *setting;
+	uint64_t used, max; /* UINT64_MAX: there is no limit */
+	bool refuses;	    /* this one does, at that act */
+};
+
+#define CLIENT_LIMITS 6
+
+struct client_outlook {
+	char client[HOST_NETWORK_SIZE];
+	struct client_limit limits[CLIENT_LIMITS];
+	struct client_refusal refusal;
+};
+
+bool clients_foresee(struct clients *c, const struct client_entry *e, enum client_act act,
+    int64_t now_ms, struct client_outlook *out) WARN_UNUSED;
 
 /* The client with the next number above after; false: there is none. */
 bool clients_next(

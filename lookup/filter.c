@@ -3,14 +3,13 @@
  * What the filters say.
  *
  * Invariant: a condition that can't be answered (a table did not load, the DNS
- * is silent) counts neither as holding nor as failing: unless another one
- * fails, the answer is "try again later".  Nothing is fatal.
+ * is silent) or not yet counts neither as holding nor as failing: unless another one
+ * fails, the answer is "try again later", or pending.  Nothing is fatal.
  */
 #include "lookup/filter.h"
 
 #include <string.h>
 
-#include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lookup/recipient.h"
 
@@ -19,6 +18,7 @@ struct run {
 	const struct policy *policy;
 	enum conf_phase phase;
 	struct rule_question q;
+	const struct filter_observer *observe; /* NULL: nobody */
 	struct filter_verdict *out;
 };
 
@@ -58,16 +58,8 @@ filter_matches(const struct run *r, const struct conf_filter *f)
 	enum table_answer all = TABLE_YES;
 	size_t i;
 
-	for (i = 0; i < f->ntests; i++)
-		switch (test_holds(r, &f->tests[i])) {
-		case TABLE_YES:
-			break;
-		case TABLE_NO:
-			return TABLE_NO;
-		case TABLE_TROUBLE:
-			all = TABLE_TROUBLE;
-			break;
-		}
+	for (i = 0; i < f->ntests && all != TABLE_NO; i++)
+		all = rules_answer_and(all, test_holds(r, &f->tests[i]));
 	return all;
 }
 
@@ -119,32 +111,9 @@ rewrite(struct run *r, const char *value)
 	}
 }
 
-static void
-log_decision(const struct run *r, const struct conf_filter *f)
-{
-	static const char *const words[CONF_DECISION__MAX] = {
-	    [CONF_DECISION_BYPASS] = "bypass",
-	    [CONF_DECISION_DISCONNECT] = "disconnect",
-	    [CONF_DECISION_JUNK] = "junk",
-	    [CONF_DECISION_REJECT] = "reject",
-	    [CONF_DECISION_REWRITE] = "rewrite",
-	};
-	char client[ADDR_TEXT_MAX] = "unix";
-	struct logline l;
-
-	if (r->q.client != NULL)
-		addr_format(r->q.client, client);
-	logline_start(&l, LOG_LEVEL_INFO, "filtered");
-	logline_str(&l, "filter", f->name);
-	logline_str(&l, "phase", conf_phase_name(r->phase));
-	logline_str(&l, "decision", r->out->trouble ? "undecided" : words[f->decision]);
-	logline_str(&l, "client", client);
-	logline_end(&l);
-}
-
 /* false: that was the last word. */
 static bool
-apply(struct run *r, const struct conf_filter *f, enum table_answer matches)
+decide(struct run *r, const struct conf_filter *f, enum table_answer matches)
 {
 	bool goes_on = false;
 
@@ -163,7 +132,16 @@ apply(struct run *r, const struct conf_filter *f, enum table_answer matches)
 	} else {
 		say_no(r, f);
 	}
-	log_decision(r, f);
+	return goes_on;
+}
+
+static bool
+apply(struct run *r, const struct conf_filter *f, enum table_answer matches)
+{
+	bool goes_on = decide(r, f, matches);
+
+	if (r->observe != NULL)
+		r->observe->member(r->observe->arg, f, matches, r->out);
 	return goes_on;
 }
 
@@ -196,25 +174,32 @@ run_start(struct run *r, const struct filter_question *q)
 	return r->phase == CONF_PHASE_RCPT_TO ? recipient_parse(r->policy, q->rcpt, &r->q.rcpt) : 0;
 }
 
-void
+bool
 filter_evaluate(const struct policy *p, const char *filter, const struct filter_question *q,
-    struct filter_verdict *out)
+    const struct filter_observer *observe, struct filter_verdict *out)
 {
 	const struct conf_filter *f = conf_filter_find(p->conf, filter), *part;
-	struct run r = {.policy = p, .phase = CONF_PHASE__MAX, .out = out};
+	struct run r = {.policy = p, .phase = CONF_PHASE__MAX, .observe = observe, .out = out};
+	enum table_answer matches;
 	size_t i;
 
 	*out = (struct filter_verdict){.filter = ""};
 	if (filter[0] == '\0')
-		return;
+		return true;
 	/* A name that is not there any more: a reload was faster than the client. */
 	if (run_start(&r, q) == -1 || f == NULL) {
 		say_trouble(&r);
-		return;
+		return true;
 	}
-	for (i = 0; (part = filter_part(p->conf, f, i)) != NULL; i++)
-		if (part->phase == r.phase && !apply(&r, part, filter_matches(&r, part)))
-			return;
+	for (i = 0; (part = filter_part(p->conf, f, i)) != NULL; i++) {
+		if (part->phase != r.phase)
+			continue;
+		if ((matches = filter_matches(&r, part)) == TABLE_PENDING)
+			return false;
+		if (!apply(&r, part, matches))
+			break;
+	}
+	return true;
 }
 
 bool

@@ -56,6 +56,7 @@ limit_refuse(enum limit limit, const struct limited *who, struct client_refusal 
 {
 	char period[TIME_AGE_SIZE], left[TIME_AGE_SIZE];
 
+	out->limit = limits[limit].setting;
 	out->code = limits[limit].code;
 	out->status = limits[limit].status;
 	if (limit == LIMIT_SESSIONS) {

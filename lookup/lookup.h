@@ -11,6 +11,8 @@
 #include "lookup/arrival.h"
 #include "lookup/clients.h"
 #include "lookup/dns.h"
+#include "lookup/inquiry.h"
+#include "lookup/resolver.h"
 #include "lookup/route.h"
 #include "lookup/rules.h"
 #include "lookup/tables.h"
@@ -24,23 +26,43 @@ struct lookup_counters {
 	uint64_t senders_refused; /* not the login's own */
 };
 
-struct check_list;
+struct checks;
+struct expansions;
+struct explains;
+struct filterings;
+struct finds;
+struct forwards;
+struct srs;
+struct userinfos;
 
 /* All that the program has; made in main.c. */
 struct lookup {
 	struct service *service;
 	const struct conf *conf; /* the service's; replaced on reload */
 	char hostname[LOOKUP_HOSTNAME_MAX + 1];
+	bool rules_need_name; /* of each client, by the DNS */
+
+	/* what decisions ask */
+	struct backend_env env;
 	struct tables *tables;
-	struct policy policy; /* conf, tables and hostname */
 	struct accounts *accounts;
+	struct forwards *forwards;
+	struct srs *srs;
+	struct inquiry_sources sources; /* all of those */
+	struct inquiry_queue *inquiries;
+
+	/* what is under way */
 	struct clients *clients;
-	struct arrivals *arrivals; /* clients that wait for their names */
-	struct check_list *checks; /* RCPTs that wait for an account */
+	struct arrivals *arrivals;     /* clients that are not let in yet */
+	struct filterings *filterings; /* questions for the filters */
+	struct checks *checks;	       /* RCPTs */
+	struct expansions *expansions;
+	struct userinfos *userinfos; /* the parent's, where an account is */
+	struct explains *explains;
+	struct finds *finds;
+
+	struct resolver resolver;
 	struct dns *dns;
-	char *anchors, *resolv_conf; /* as they were handed over; NULL: not */
-	char *forward;		     /* "resolver forward", as dns was made with it */
-	bool dns_stale;		     /* dns is to be made anew */
 	struct routes *routes;
 	unsigned int nusers; /* links to those who can't do without us */
 	int64_t drain_deadline_ms;
@@ -52,5 +74,14 @@ extern const struct service_program lookup_program;
 /* Everything but the service: once, before service_main().  -1: ENOMEM. */
 int lookup_init(struct lookup *l) WARN_UNUSED;
 void lookup_free(struct lookup *l);
+
+/* See inquiry_create(). */
+struct inquiry *lookup_inquiry(struct lookup *l, void (*resume)(void *arg), void *arg) WARN_UNUSED;
+/* For one look at a decision: made anew each time it goes on, as a reload may have come between. */
+struct policy lookup_policy(const struct lookup *l, struct inquiry *q);
+
+/* For `smtpctl show stats`. */
+void
+lookup_counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), void *arg);
 
 #endif

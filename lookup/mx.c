@@ -116,6 +116,8 @@ mx_choose(const struct mx_question *q, enum dns_result result, const struct dns_
 		return out->n > 0 ? MX_HOSTS : MX_UNUSABLE;
 	case DNS_NO_NAME:
 		return MX_NO_NAME;
+	case DNS_BOGUS:
+		return MX_BOGUS;
 	case DNS_TROUBLE:
 		break;
 	}

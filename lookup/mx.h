@@ -26,7 +26,8 @@ enum mx_result {
 	MX_LOOP,     /* we are the best of them ourselves */
 	MX_NO_NAME,  /* there is no such domain */
 	MX_UNUSABLE, /* none of the records names a host */
-	MX_TROUBLE
+	MX_TROUBLE,
+	MX_BOGUS
 };
 
 struct mx_question {

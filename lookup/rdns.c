@@ -78,9 +78,12 @@ static void on_addresses(void *arg, enum dns_result result, const struct dns_rec
 static void
 ask_next(struct rdns *r)
 {
+	struct dns_question q = {
+	    .type = r->noctets == 4 ? DNS_A : DNS_AAAA, .use = DNS_FOR_CLIENTS};
+
 	while (r->next < r->names.n) {
-		r->query = dns_ask(r->dns, r->names.list[r->next++],
-		    r->noctets == 4 ? DNS_A : DNS_AAAA, on_addresses, r);
+		q.name = r->names.list[r->next++];
+		r->query = dns_ask(r->dns, &q, on_addresses, r);
 		if (r->query != NULL)
 			return;
 		r->trouble = true;
@@ -112,7 +115,7 @@ on_addresses(void *arg, enum dns_result result, const struct dns_records *record
 		rdns_end(r, IPC_RDNS_CONFIRMED, r->names.list[r->next - 1]);
 		return;
 	}
-	if (result == DNS_TROUBLE)
+	if (result == DNS_TROUBLE || result == DNS_BOGUS)
 		r->trouble = true;
 	ask_next(r);
 }
@@ -123,7 +126,7 @@ on_names(void *arg, enum dns_result result, const struct dns_records *records)
 	struct rdns *r = arg;
 
 	r->query = NULL;
-	if (result == DNS_TROUBLE) {
+	if (result == DNS_TROUBLE || result == DNS_BOGUS) {
 		rdns_end(r, IPC_RDNS_TROUBLE, "");
 		return;
 	}
@@ -139,13 +142,14 @@ struct rdns *
 rdns_ask(struct dns *dns, const struct addr *client, rdns_done done, void *arg)
 {
 	char name[HOST_REVERSE_SIZE];
+	const struct dns_question q = {name, DNS_PTR, DNS_FOR_CLIENTS};
 	struct rdns *r;
 
 	if (host_reverse(client, name) == -1 || (r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
 	*r = (struct rdns){.dns = dns, .done = done, .arg = arg};
 	r->noctets = host_octets(client, r->octets);
-	if ((r->query = dns_ask(dns, name, DNS_PTR, on_names, r)) == NULL) {
+	if ((r->query = dns_ask(dns, &q, on_names, r)) == NULL) {
 		free(r);
 		return NULL;
 	}

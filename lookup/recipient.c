@@ -4,25 +4,27 @@
  *
  * Invariant: an account's name that leaves here is made of letters, digits,
  * dots, hyphens and underscores, and does not begin with a dot or a hyphen.
- * Nothing is fatal.
+ * What can't be said now is never "unknown".  Nothing is fatal.
  */
 #include "lookup/recipient.h"
 
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lookup/srs.h"
 
-/* "user+tag": the user, or "" when there is no tag (or nobody before it). */
+/* "user+tag": the user, or "" when there is no tag. */
 struct untagged {
 	char local[ADDRESS_LOCAL_MAX + 1];
 };
 
 static void
-untag(const char *local, struct untagged *out)
+untag(const struct policy *p, const char *local, struct untagged *out)
 {
-	const char *tag = strchr(local, ADDRESS_TAG);
-	size_t n = tag == NULL ? 0 : (size_t)(tag - local);
+	size_t n = address_untagged(local, p->conf->values.smtp_subaddr);
 
+	if (local[n] == '\0')
+		n = 0;
 	memcpy(out->local, local, n);
 	out->local[n] = '\0';
 }
@@ -43,15 +45,31 @@ action_is_local(const struct conf_action *action)
 	return action->kind != CONF_ACTION_RELAY;
 }
 
+/* Names that mail is always taken for (RFC 5321 4.5.1, RFC 2142). */
+static bool
+is_reserved(const char *local)
+{
+	return str_equal_nocase(local, "postmaster") || str_equal_nocase(local, "abuse");
+}
+
+bool
+action_has_no_mailboxes(const struct conf_action *action)
+{
+	return action->kind == CONF_ACTION_EXPAND_ONLY || action->kind == CONF_ACTION_FORWARD_ONLY;
+}
+
+/* -- tables -- */
+
 /* The key "local@domain"; a local part of "" makes it the one for the whole domain. */
 static enum table_answer
-find_pair(const struct table *t, const char *local, const char *domain, const char **value)
+find_pair(const struct policy *p, const char *table, const char *local, const char *domain,
+    const char **value)
 {
 	char key[ADDRESS_LOCAL_MAX + ADDRESS_DOMAIN_MAX + 2];
 
 	if (str_format(key, sizeof(key), "%s@%s", local, domain) == -1)
 		return TABLE_NO;
-	return table_value(t, key, value);
+	return inquiry_value(p->inquiry, table, SERVICE_VIRTUAL, key, value);
 }
 
 /*
@@ -59,54 +77,70 @@ find_pair(const struct table *t, const char *local, const char *domain, const ch
  * in quotes, which would pass for a whole address.
  */
 static enum table_answer
-find_user(const struct table *t, const char *local, const char **value)
+find_user(const struct policy *p, const char *table, enum table_service service, const char *local,
+    const char **value)
 {
-	if (t != NULL && (*local == '\0' || strchr(local, '@') != NULL))
+	if (*local == '\0' || strchr(local, '@') != NULL)
 		return TABLE_NO;
-	return table_value(t, local, value);
+	return inquiry_value(p->inquiry, table, service, local, value);
 }
 
 /* From the most exact key to the catch-all. */
 static enum table_answer
-find_virtual(const struct table *t, const struct address *a, struct recipient *out)
+find_virtual(const struct policy *p, const char *t, const struct address *a, struct recipient *out)
 {
 	const char **value = &out->targets;
 	struct untagged u;
 	enum table_answer r;
 	bool has_tag;
 
-	untag(a->local, &u);
+	untag(p, a->local, &u);
 	has_tag = u.local[0] != '\0';
 	out->tagged = has_tag;
-	if ((r = find_pair(t, a->local, a->domain, value)) != TABLE_NO)
+	if ((r = find_pair(p, t, a->local, a->domain, value)) != TABLE_NO)
 		return r;
 	out->tagged = false;
-	if (has_tag && (r = find_pair(t, u.local, a->domain, value)) != TABLE_NO)
+	if (has_tag && (r = find_pair(p, t, u.local, a->domain, value)) != TABLE_NO)
 		return r;
 	out->tagged = has_tag;
-	if ((r = find_user(t, a->local, value)) != TABLE_NO)
+	if ((r = find_user(p, t, SERVICE_VIRTUAL, a->local, value)) != TABLE_NO)
 		return r;
 	out->tagged = false;
-	if ((r = find_user(t, u.local, value)) != TABLE_NO)
+	if ((r = find_user(p, t, SERVICE_VIRTUAL, u.local, value)) != TABLE_NO)
 		return r;
-	if ((r = find_pair(t, "", a->domain, value)) != TABLE_NO)
+	if ((r = find_pair(p, t, "", a->domain, value)) != TABLE_NO)
 		return r;
-	return table_value(t, "@", value);
+	return inquiry_value(p->inquiry, t, SERVICE_VIRTUAL, "@", value);
 }
 
 static enum table_answer
-find_alias(const struct table *t, const char *name, struct recipient *out)
+find_alias(const struct policy *p, const char *t, const char *name, struct recipient *out)
 {
 	struct untagged u;
 	enum table_answer r;
 
-	untag(name, &u);
-	if ((r = find_user(t, name, &out->targets)) != TABLE_NO) {
+	untag(p, name, &u);
+	if ((r = find_user(p, t, SERVICE_ALIAS, name, &out->targets)) != TABLE_NO) {
 		out->tagged = u.local[0] != '\0';
 		return r;
 	}
-	return find_user(t, u.local, &out->targets);
+	return find_user(p, t, SERVICE_ALIAS, u.local, &out->targets);
 }
+
+/* Notes what a source said; true when that settles it. */
+static bool
+is_settled(enum table_answer r, enum recipient_kind found, struct recipient *out)
+{
+	static const enum recipient_kind kinds[] = {
+	    [TABLE_TROUBLE] = RECIPIENT_TROUBLE, [TABLE_PENDING] = RECIPIENT_PENDING};
+
+	if (r == TABLE_NO)
+		return false;
+	out->kind = r == TABLE_YES ? found : kinds[r];
+	return true;
+}
+
+/* -- accounts -- */
 
 static bool
 is_account_name(const char *s)
@@ -119,48 +153,130 @@ is_account_name(const char *s)
 	return true;
 }
 
-/* Notes what a table said; true when that settles it. */
-static bool
-is_settled(enum table_answer r, struct recipient *out)
+enum table_answer
+recipient_exists(const struct policy *p, const struct conf_action *action, const char *account)
 {
-	if (r == TABLE_NO)
+	const char *value;
+
+	if (action->userbase == NULL)
+		return inquiry_account(p->inquiry, account);
+	return inquiry_value(p->inquiry, action->userbase, SERVICE_USERINFO, account, &value);
+}
+
+/* An account that gets the mail of others, too, has no say in where it goes. */
+enum table_answer
+recipient_forward(const struct policy *p, const struct conf_action *action, const char *account,
+    const char **value)
+{
+	const char *userbase = action->userbase != NULL ? action->userbase : "";
+
+	if (p->conf->values.forward_files == CONF_NO || action->user != NULL)
+		return TABLE_NO;
+	return inquiry_forward(p->inquiry, account, userbase, value);
+}
+
+/* Which account a name is, by its form: the action's own, or the name without its tag. */
+static bool
+copy_account(const struct conf_action *action, const char *name, struct recipient *out)
+{
+	if (action->user != NULL)
+		return str_copy(out->account, sizeof(out->account), action->user) == 0;
+	if (!is_account_name(name) || str_copy(out->account, sizeof(out->account), name) == -1)
 		return false;
-	out->kind = r == TABLE_YES ? RECIPIENT_TARGETS : RECIPIENT_TROUBLE;
+	str_lower(out->account);
 	return true;
 }
 
+/* A name with a delimiter in it, "www-data", may be an account's all the same.  True: that is settled. */
+static bool
+is_account_with_tag(const struct policy *p, const struct conf_action *action, const char *name,
+    struct recipient *out)
+{
+	if (action->user != NULL || !copy_account(action, name, out))
+		return false;
+	out->tagged = true;
+	if (is_settled(recipient_exists(p, action, out->account), RECIPIENT_ACCOUNT, out))
+		return true;
+	out->tagged = false;
+	return false;
+}
+
 void
-recipient_find_account(const struct conf_action *action, const char *name, struct recipient *out)
+recipient_find_account(const struct policy *p, const struct conf_action *action, const char *name,
+    struct recipient *out)
 {
 	struct untagged u;
-	const char *account = name;
+	const char *value;
 
 	*out = (struct recipient){.kind = RECIPIENT_UNKNOWN};
-	/* These deliver to nobody: they exist for where their tables lead. */
-	if (action->kind == CONF_ACTION_EXPAND_ONLY || action->kind == CONF_ACTION_FORWARD_ONLY)
+	untag(p, name, &u);
+	if (u.local[0] == '\0' || !is_account_with_tag(p, action, name, out)) {
+		if (!copy_account(action, u.local[0] != '\0' ? u.local : name, out))
+			return;
+		out->kind = RECIPIENT_ACCOUNT;
+	}
+	if (out->kind != RECIPIENT_ACCOUNT || !action_has_no_mailboxes(action))
 		return;
-	untag(name, &u);
-	if (u.local[0] != '\0')
-		account = u.local;
-	if (action->user != NULL)
-		account = action->user;
-	if (!is_account_name(account) ||
-	    str_copy(out->account, sizeof(out->account), account) == -1)
+	out->kind = RECIPIENT_UNKNOWN;
+	(void)is_settled(
+	    recipient_forward(p, action, out->account, &value), RECIPIENT_ACCOUNT, out);
+}
+
+/* Somebody has to get mail for a reserved name, if it is not an account of its own. */
+static void
+find_reserved(
+    const struct policy *p, const struct conf_action *action, bool by_name, struct recipient *out)
+{
+	if (out->kind == RECIPIENT_UNKNOWN) {
+		out->kind = RECIPIENT_POSTMASTER;
 		return;
-	if (action->user == NULL)
-		str_lower(out->account);
-	out->kind = RECIPIENT_ACCOUNT;
+	}
+	if (out->kind != RECIPIENT_ACCOUNT)
+		return;
+	if (action->user != NULL) {
+		/* Where a table says who there is, the one account proves nothing. */
+		if (action->virtual != NULL && !by_name)
+			out->kind = RECIPIENT_POSTMASTER;
+		return;
+	}
+	if (!is_settled(recipient_exists(p, action, out->account), RECIPIENT_ACCOUNT, out))
+		out->kind = RECIPIENT_POSTMASTER;
+}
+
+/* -- one step -- */
+
+static void
+find_name(const struct policy *p, const struct conf_action *action, const char *name, bool by_name,
+    struct recipient *out)
+{
+	*out = (struct recipient){
+	    .kind = RECIPIENT_UNKNOWN, .by_alias = true, .source = action->alias};
+	if (action->alias != NULL &&
+	    is_settled(find_alias(p, action->alias, name, out), RECIPIENT_TARGETS, out))
+		return;
+	recipient_find_account(p, action, name, out);
+	if (is_reserved(name))
+		find_reserved(p, action, by_name, out);
 }
 
 void
 recipient_find_name(const struct policy *p, const struct conf_action *action, const char *name,
     struct recipient *out)
 {
-	*out = (struct recipient){.kind = RECIPIENT_UNKNOWN, .by_alias = true};
-	if (action->alias != NULL &&
-	    is_settled(find_alias(tables_find(p->tables, action->alias), name, out), out))
-		return;
-	recipient_find_account(action, name, out);
+	find_name(p, action, name, true, out);
+}
+
+/* False: it isn't one of ours, and a local part like others. */
+static bool
+find_srs(const struct policy *p, const struct address *a, struct recipient *out)
+{
+	char text[ADDRESS_MAX + 1];
+
+	if (p->conf->values.srs_key == NULL || !srs_is_local_part(a->local) ||
+	    address_format(a, text, sizeof(text)) == -1)
+		return false;
+	return is_settled(
+	    inquiry_srs_reverse(p->inquiry, text, &out->targets), RECIPIENT_ADDRESS, out);
 }
 
 void
@@ -168,12 +284,35 @@ recipient_find(const struct policy *p, const struct conf_action *action, const s
     struct recipient *out)
 {
 	*out = (struct recipient){.kind = RECIPIENT_UNKNOWN};
+	if (find_srs(p, a, out))
+		return;
 	if (action->virtual != NULL) {
-		const struct table *t = tables_find(p->tables, action->virtual);
-
-		if (is_settled(find_virtual(t, a, out), out) ||
-		    !str_equal_nocase(a->local, "postmaster"))
+		out->source = action->virtual;
+		if (is_settled(find_virtual(p, action->virtual, a, out), RECIPIENT_TARGETS, out) ||
+		    !is_reserved(a->local))
 			return;
 	}
-	recipient_find_name(p, action, a->local, out);
+	find_name(p, action, a->local, false, out);
+}
+
+enum table_answer
+recipient_route(const struct policy *p, const struct address *a, const struct conf_action **action)
+{
+	const struct rule_question q = {
+	    .local = true, .helo = "", .tag = "", .auth = "", .name = "", .rcpt = *a};
+	struct rules_decision d;
+
+	rules_evaluate(p, &q, NULL, &d);
+	switch (d.result) {
+	case RULES_TROUBLE:
+		return TABLE_TROUBLE;
+	case RULES_PENDING:
+		return TABLE_PENDING;
+	case RULES_MATCH:
+		*action = d.rule->action == NULL ? NULL : conf_action_find(p->conf, d.rule->action);
+		return *action == NULL ? TABLE_NO : TABLE_YES;
+	case RULES_NONE:
+		break;
+	}
+	return TABLE_NO;
 }

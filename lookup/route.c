@@ -1,70 +1,29 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The way to the servers of a domain: MX, then the addresses of each host,
- * all asked at once and answered in the order of preference.
+ * The way to the servers of a domain: MX, then all there is to know of each
+ * host, asked at once and given out (route_give.c) when all of it is there.
  *
- * Invariant: each route owns its DNS queries, and ends once: by its answer,
- * by its deadline, or with its channel.  Nothing is fatal.
+ * Invariants: each route owns its DNS queries, and ends once: by its answer,
+ * by its deadline, or forgotten by who asked; nothing is given out before.
+ * Nothing is fatal.
  */
 #include "lookup/route.h"
 
-#include <sys/queue.h>
 #include <sys/random.h>
 
 #include <arpa/inet.h>
-#include <stdbool.h>
+#include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/str.h"
 #include "lib/mail/address.h"
 #include "lookup/lookup.h"
-#include "lookup/mx.h"
+#include "lookup/route_private.h"
 
-#define ROUTES_MAX    1024
-#define ADDRESSES_MAX 32 /* of one route */
-#define PER_HOST_MAX  8	 /* of one type, of one host */
-#define DEADLINE_MS   60000
-
-enum half { HALF_AAAA, HALF_A, HALF__MAX }; /* in the order they are given out */
-
-static const enum dns_type half_types[HALF__MAX] = {
-    [HALF_AAAA] = DNS_AAAA,
-    [HALF_A] = DNS_A,
-};
-
-struct route;
-
-struct host_query { /* part of its route */
-	struct route *route;
-	struct dns_query *query; /* NULL: answered */
-	size_t n;
-	uint8_t addresses[PER_HOST_MAX][16];
-};
-
-struct route { /* owned by its struct routes */
-	TAILQ_ENTRY(route) entry;
-	struct routes *routes;
-	struct channel *ch;
-	uint32_t req;
-	int64_t deadline_ms;
-	bool mx;
-	char name[ADDRESS_DOMAIN_MAX + 1];
-	struct dns_query *mx_query;
-	struct mx_list list;
-	size_t next; /* the host whose addresses are to be given out next */
-	size_t given;
-	bool trouble;			       /* a host's addresses could not be found out */
-	struct host_query (*hosts)[HALF__MAX]; /* list.n of them */
-};
-
-TAILQ_HEAD(route_list, route);
-
-struct routes {
-	struct lookup *lookup;
-	struct route_list list;
-	size_t n;
-};
+#define ROUTES_MAX  1024
+#define DEADLINE_MS 60000
 
 struct routes *
 routes_create(struct lookup *l)
@@ -79,228 +38,93 @@ routes_create(struct lookup *l)
 }
 
 static void
-route_free(struct route *r)
+stop_asking(struct route *r)
 {
-	size_t i, half;
+	size_t i;
 
 	dns_cancel(r->mx_query);
-	for (i = 0; r->hosts != NULL && i < r->list.n; i++)
-		for (half = 0; half < HALF__MAX; half++)
-			dns_cancel(r->hosts[i][half].query);
-	free(r->hosts);
+	r->mx_query = NULL;
+	for (i = 0; r->hops != NULL && i < r->list.n; i++)
+		hop_stop(&r->hops[i]);
+	free(r->hops);
+	r->hops = NULL;
+	r->list.n = 0;
+}
+
+void
+route_free(struct route *r)
+{
+	stop_asking(r);
+	if (r->start != NULL)
+		event_free(r->start);
 	TAILQ_REMOVE(&r->routes->list, r, entry);
 	r->routes->n--;
 	free(r);
 }
 
-/* -- answering -- */
+/* -- asking -- */
 
-enum end {
-	END_OK,
-	END_TROUBLE,
-	END_BUSY,
-	END_BAD_NAME,
-	END_NO_NAME,
-	END_NULL_MX,
-	END_LOOP,
-	END_UNUSABLE,
-	END_NO_ADDRESS,
-	END_NO_HOST
-};
-
-static const struct end_row {
-	enum ipc_outcome outcome;
-	const char *status, *text; /* the name goes before the text */
-} ends[] = {
-    [END_OK] = {IPC_OK, "", ""},
-    [END_TROUBLE] = {IPC_RETRY, "4.4.3", "no answer from the DNS"},
-    [END_BUSY] = {IPC_RETRY, "4.3.2", "too many DNS questions under way"},
-    [END_BAD_NAME] = {IPC_FAIL, "5.1.2", "not a domain name"},
-    [END_NO_NAME] = {IPC_FAIL, "5.1.2", "no such domain"},
-    [END_NULL_MX] = {IPC_FAIL, "5.1.10", "domain takes no mail (null MX)"},
-    [END_LOOP] = {IPC_FAIL, "5.4.6", "mail for it loops back to this host"},
-    [END_UNUSABLE] = {IPC_FAIL, "5.4.4", "MX records name no host"},
-    [END_NO_ADDRESS] = {IPC_FAIL, "5.4.4", "mail servers have no address"},
-    /* A host that the administrator named: a mistake to be mended, not the sender's. */
-    [END_NO_HOST] = {IPC_RETRY, "4.4.4", "host has no address"},
-};
-
-static void
-send_end(struct channel *ch, uint32_t req, const char *name, enum end end)
-{
-	const struct end_row *row = &ends[end];
-	struct msg_route_end m = {
-	    .req = req, .outcome = (uint8_t)row->outcome, .status = row->status, .text = ""};
-	char text[IPC_TEXT_MAX], shown[IPC_NAME_MAX];
-
-	if (end != END_OK) {
-		str_quote(shown, sizeof(shown), name);
-		if (str_format(text, sizeof(text), "%s: %s", shown, row->text) == 0)
-			m.text = text;
-	}
-	(void)channel_send(ch, MSG_route_end, &m);
-}
-
-static void
-route_end(struct route *r, enum end end)
-{
-	struct channel *ch = r->ch;
-	uint32_t req = r->req;
-	char name[sizeof(r->name)];
-
-	memcpy(name, r->name, sizeof(name));
-	route_free(r);
-	send_end(ch, req, name, end);
-}
-
-/*
- * -1: the channel is gone, and may have taken the route with it.  (A peer that
- * does not read is cut off from within channel_send().)
- */
-static int
-send_address(struct route *r, const struct mx_host *host, int family, const uint8_t *address)
-{
-	char text[INET6_ADDRSTRLEN];
-	struct msg_route_host m = {
-	    .req = r->req, .host = host->name, .address = text, .preference = host->preference};
-
-	if (r->given == ADDRESSES_MAX || inet_ntop(family, address, text, sizeof(text)) == NULL)
-		return 0;
-	r->given++;
-	return channel_send(r->ch, MSG_route_host, &m);
-}
-
-static int
-send_host(struct route *r, size_t i)
-{
-	size_t half, j;
-
-	for (half = 0; half < HALF__MAX; half++)
-		for (j = 0; j < r->hosts[i][half].n; j++)
-			if (send_address(r, &r->list.hosts[i],
-				half_types[half] == DNS_A ? AF_INET : AF_INET6,
-				r->hosts[i][half].addresses[j]) == -1)
-				return -1;
-	return 0;
-}
-
-/* Gives out what is settled, in order, and ends the route with the last host. */
+/* Ends the route when all of its hosts are settled. */
 static void
 route_advance(struct route *r)
 {
-	for (; r->next < r->list.n; r->next++) {
-		const struct host_query *h = r->hosts[r->next];
-
-		if (h[HALF_AAAA].query != NULL || h[HALF_A].query != NULL)
-			return;
-		if (send_host(r, r->next) == -1)
-			return;
-	}
-	if (r->given > 0)
-		route_end(r, END_OK);
-	else if (r->trouble)
-		route_end(r, END_TROUBLE);
-	else
-		route_end(r, r->mx ? END_NO_ADDRESS : END_NO_HOST);
-}
-
-/* -- addresses -- */
-
-static void
-on_addresses(void *arg, enum dns_result result, const struct dns_records *records)
-{
-	struct host_query *h = arg;
 	size_t i;
 
-	h->query = NULL;
-	if (result == DNS_TROUBLE)
-		h->route->trouble = true;
-	if (result == DNS_FOUND)
-		for (i = 0; i < records->n && h->n < PER_HOST_MAX; i++)
-			memcpy(h->addresses[h->n++], records->list[i].address, 16);
-	route_advance(h->route);
-}
-
-static bool
-is_localhost(const char *name)
-{
-	static const char suffix[] = ".localhost";
-	size_t n = strlen(name);
-
-	return str_equal_nocase(name, "localhost") ||
-	       (n >= sizeof(suffix) && str_equal_nocase(name + n - (sizeof(suffix) - 1), suffix));
-}
-
-/* RFC 6761 6.3: these names are never asked about. */
-static void
-know_localhost(struct host_query host[HALF__MAX])
-{
-	static const uint8_t loopback[16] = {INADDR_LOOPBACK >> 24, 0, 0, 1};
-
-	memcpy(host[HALF_A].addresses[0], loopback, sizeof(loopback));
-	memcpy(host[HALF_AAAA].addresses[0], &in6addr_loopback, sizeof(in6addr_loopback));
-	host[HALF_A].n = host[HALF_AAAA].n = 1;
+	for (i = 0; i < r->list.n; i++)
+		if (!hop_is_settled(&r->hops[i]))
+			return;
+	route_give_hosts(r);
 }
 
 static void
-ask_addresses(struct route *r)
+on_hop(void *arg)
 {
-	struct dns *dns = r->routes->lookup->dns;
-	size_t i, half;
+	route_advance(arg);
+}
 
-	if ((r->hosts = calloc(r->list.n, sizeof(*r->hosts))) == NULL) {
-		route_end(r, END_BUSY);
+static void
+ask_hosts(struct route *r)
+{
+	size_t i;
+
+	if ((r->hops = calloc(r->list.n, sizeof(*r->hops))) == NULL) {
+		route_finish(r, END_BUSY);
 		return;
 	}
 	for (i = 0; i < r->list.n; i++) {
-		if (is_localhost(r->list.hosts[i].name)) {
-			know_localhost(r->hosts[i]);
-			continue;
-		}
-		for (half = 0; half < HALF__MAX; half++) {
-			struct host_query *h = &r->hosts[i][half];
+		struct hop *h = &r->hops[i];
 
-			h->route = r;
-			h->query = dns_ask(
-			    dns, r->list.hosts[i].name, half_types[half], on_addresses, h);
-			if (h->query == NULL)
-				r->trouble = true;
-		}
+		h->plan = &r->plan;
+		h->name = r->list.hosts[i].name;
+		h->done = on_hop;
+		h->arg = r;
+		hop_start(h);
 	}
 	route_advance(r);
 }
 
-/* -- hosts -- */
-
 static void
 on_mx(void *arg, enum dns_result result, const struct dns_records *records)
 {
+	static const enum end none[] = {
+	    [MX_NULL] = END_NULL_MX,
+	    [MX_LOOP] = END_LOOP,
+	    [MX_NO_NAME] = END_NO_NAME,
+	    [MX_UNUSABLE] = END_UNUSABLE,
+	    [MX_TROUBLE] = END_TROUBLE,
+	    [MX_BOGUS] = END_BOGUS,
+	};
 	struct route *r = arg;
-	struct mx_question q = {.domain = r->name, .self = r->routes->lookup->hostname};
+	struct mx_question q = {
+	    .domain = r->name, .self = r->routes->lookup->hostname, .seed = r->seed};
+	enum mx_result chosen = mx_choose(&q, result, records, &r->list);
 
 	r->mx_query = NULL;
-	if (getrandom(&q.seed, sizeof(q.seed), 0) != (ssize_t)sizeof(q.seed))
-		q.seed = r->req;
-	switch (mx_choose(&q, result, records, &r->list)) {
-	case MX_HOSTS:
-		ask_addresses(r);
-		break;
-	case MX_NULL:
-		route_end(r, END_NULL_MX);
-		break;
-	case MX_LOOP:
-		route_end(r, END_LOOP);
-		break;
-	case MX_NO_NAME:
-		route_end(r, END_NO_NAME);
-		break;
-	case MX_UNUSABLE:
-		route_end(r, END_UNUSABLE);
-		break;
-	case MX_TROUBLE:
-		route_end(r, END_TROUBLE);
-		break;
-	}
+	r->secure = records != NULL && records->secure;
+	if (chosen == MX_HOSTS)
+		ask_hosts(r);
+	else
+		route_finish(r, none[chosen]);
 }
 
 /* A name to be taken as it is: a host of the configuration, or one of our own. */
@@ -312,7 +136,7 @@ route_to_host(struct route *r)
 	(void)memcpy(h->name, r->name, sizeof(h->name));
 	h->preference = 0;
 	r->list.n = 1;
-	ask_addresses(r);
+	ask_hosts(r);
 }
 
 static void
@@ -321,16 +145,22 @@ route_to_address(struct route *r, int family, const uint8_t *address)
 	struct mx_host host = {.preference = 0};
 
 	(void)memcpy(host.name, r->name, sizeof(host.name));
-	if (send_address(r, &host, family, address) == 0)
-		route_end(r, END_OK);
+	r->loops = r->mx && route_is_own_address(r, family, address);
+	if (!r->loops && hop_uses(r->plan.family, family) && hop_is_address(family, address))
+		route_give_address(r, &host, family, address);
+	route_end_with_hosts(r);
 }
 
 static void
-route_start(struct route *r)
+on_start(evutil_socket_t sock, short what, void *arg)
 {
+	struct route *r = arg;
+	const struct dns_question q = {r->name, DNS_MX, DNS_FOR_ROUTES};
 	struct address_literal literal;
 	uint8_t address[16];
 
+	(void)sock;
+	(void)what;
 	if (address_literal_parse(r->name, &literal))
 		route_to_address(
 		    r, literal.family == ADDRESS_IPV4 ? AF_INET : AF_INET6, literal.bytes);
@@ -339,54 +169,81 @@ route_start(struct route *r)
 	else if (!r->mx && inet_pton(AF_INET6, r->name, address) == 1)
 		route_to_address(r, AF_INET6, address);
 	else if (!address_domain_valid(r->name, false))
-		route_end(r, END_BAD_NAME);
-	else if (!r->mx || is_localhost(r->name))
+		route_finish(r, END_BAD_NAME);
+	else if (!r->mx || hop_is_local(r->name))
 		route_to_host(r);
-	else if ((r->mx_query = dns_ask(r->routes->lookup->dns, r->name, DNS_MX, on_mx, r)) == NULL)
-		route_end(r, END_BUSY);
+	else if ((r->mx_query = dns_ask(r->plan.dns, &q, on_mx, r)) == NULL)
+		route_finish(r, END_BUSY);
 }
 
-void
-route_begin(struct routes *rs, struct channel *ch, const struct msg_route *m)
+int
+route_ask(
+    struct routes *rs, const struct route_question *q, const struct route_events *events, void *arg)
 {
+	struct lookup *l = rs->lookup;
 	struct route *r;
 
-	if (rs->n == ROUTES_MAX || (r = calloc(1, sizeof(*r))) == NULL) {
-		send_end(ch, m->req, m->name, END_BUSY);
-		return;
+	if (rs->n == ROUTES_MAX) {
+		errno = EBUSY;
+		return -1;
 	}
+	if ((r = calloc(1, sizeof(*r))) == NULL)
+		return -1;
 	*r = (struct route){.routes = rs,
-	    .ch = ch,
-	    .req = m->req,
-	    .mx = m->mx,
-	    .deadline_ms = service_now_ms(rs->lookup->service) + DEADLINE_MS};
+	    .events = events,
+	    .arg = arg,
+	    .req = q->req,
+	    .mx = q->mx,
+	    .deadline_ms = service_now_ms(l->service) + DEADLINE_MS};
 	TAILQ_INSERT_TAIL(&rs->list, r, entry);
 	rs->n++;
-	if (str_copy(r->name, sizeof(r->name), m->name) == -1)
-		route_end(r, END_BAD_NAME);
-	else
-		route_start(r);
+	/* What is too long a name is none. */
+	str_cut(r->name, sizeof(r->name), q->name);
+	if (strlen(q->name) > ADDRESS_DOMAIN_MAX)
+		r->name[0] = '\0';
+	if (getrandom(&r->seed, sizeof(r->seed), 0) != (ssize_t)sizeof(r->seed))
+		r->seed = q->req;
+	r->plan = (struct hop_plan){.dns = l->dns,
+	    .family = (enum conf_family)l->conf->values.mta_family,
+	    .either = (r->seed >> 16 & 1U) != 0,
+	    .tlsa = q->tlsa,
+	    .port = q->port};
+	if ((r->start = evtimer_new(service_base(l->service), on_start, r)) == NULL) {
+		route_free(r);
+		errno = ENOMEM;
+		return -1;
+	}
+	event_active(r->start, EV_TIMEOUT, 0);
+	return 0;
 }
 
 /* -- ends from outside -- */
 
 void
-routes_unlink(struct routes *rs, const struct channel *ch)
+routes_forget(struct routes *rs, const void *arg)
 {
 	struct route *r, *next;
 
 	for (r = TAILQ_FIRST(&rs->list); r != NULL; r = next) {
 		next = TAILQ_NEXT(r, entry);
-		if (r->ch == ch)
+		if (r->arg == arg)
 			route_free(r);
 	}
 }
 
+/* What is there is good, though there may have been more. */
 static void
 end_early(struct route *r)
 {
-	/* What was given out is good, though there may have been more. */
-	route_end(r, r->given > 0 ? END_OK : END_TROUBLE);
+	size_t i;
+
+	if (r->hops == NULL) {
+		route_finish(r, END_TROUBLE);
+		return;
+	}
+	for (i = 0; i < r->list.n; i++)
+		hop_give_up(&r->hops[i]);
+	route_advance(r);
 }
 
 void
@@ -400,12 +257,15 @@ routes_tick(struct routes *rs, int64_t now_ms)
 }
 
 void
-routes_fail(struct routes *rs)
+routes_ask_again(struct routes *rs, struct dns *dns)
 {
 	struct route *r;
 
-	while ((r = TAILQ_FIRST(&rs->list)) != NULL)
-		end_early(r);
+	TAILQ_FOREACH (r, &rs->list, entry) {
+		stop_asking(r);
+		r->plan.dns = dns;
+		event_active(r->start, EV_TIMEOUT, 0);
+	}
 }
 
 void

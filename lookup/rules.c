@@ -2,9 +2,9 @@
 /*
  * Which rule decides.  Each kind of test is a row: its words and its check.
  *
- * Invariant: a test that can't be answered (a table did not load) never counts
- * as holding nor as failing, negated or not: unless another test of its rule
- * fails, the whole answer is RULES_TROUBLE.  Nothing is fatal.
+ * Invariant: a test that can't be answered (a table did not load) or not yet never
+ * counts as holding nor as failing, negated or not: unless another test of its rule
+ * fails, nothing behind that rule is looked at.  Nothing is fatal.
  */
 #include "lookup/rules.h"
 
@@ -23,17 +23,11 @@ answer(bool holds)
 	return holds ? TABLE_YES : TABLE_NO;
 }
 
-static struct table *
-test_table(const struct policy *p, const struct conf_test *t)
-{
-	return tables_find(p->tables, t->arg);
-}
-
 static enum table_answer
 check_domain(const struct policy *p, const struct conf_test *t, const char *domain)
 {
-	return t->regex ? table_has_regex(test_table(p, t), domain)
-			: table_has_domain(test_table(p, t), domain);
+	return t->regex ? inquiry_has_regex(p->inquiry, t->arg, domain)
+			: inquiry_has_domain(p->inquiry, t->arg, domain);
 }
 
 static enum table_answer
@@ -69,8 +63,8 @@ check_auth(const struct policy *p, const struct conf_test *t, const struct rule_
 	if (q->auth[0] == '\0' || t->arg == NULL)
 		return answer(q->auth[0] != '\0');
 	if (t->regex)
-		return table_has_regex(test_table(p, t), q->auth);
-	return table_has_word(test_table(p, t), q->auth);
+		return inquiry_has_regex(p->inquiry, t->arg, q->auth);
+	return inquiry_has_word(p->inquiry, t->arg, q->auth);
 }
 
 static enum table_answer
@@ -81,16 +75,16 @@ check_from_src(const struct policy *p, const struct conf_test *t, const struct r
 	if (q->client == NULL)
 		return TABLE_NO;
 	if (!t->regex)
-		return table_has_network(test_table(p, t), q->client);
+		return inquiry_has_network(p->inquiry, t->arg, q->client);
 	addr_format(q->client, text);
-	return table_has_regex(test_table(p, t), text);
+	return inquiry_has_regex(p->inquiry, t->arg, text);
 }
 
-/* A name that nobody looked for is none. */
+/* Nobody looked for its name: that was before a reload brought this test. */
 static enum table_answer
 check_from_rdns(const struct policy *p, const struct conf_test *t, const struct rule_question *q)
 {
-	if (q->rdns == IPC_RDNS_TROUBLE)
+	if (q->rdns == IPC_RDNS_TROUBLE || q->rdns == IPC_RDNS_UNASKED)
 		return TABLE_TROUBLE;
 	if (q->rdns != IPC_RDNS_NAMED && q->rdns != IPC_RDNS_CONFIRMED)
 		return TABLE_NO;
@@ -105,10 +99,10 @@ check_mailbox(const struct policy *p, const struct conf_test *t, const struct ad
 	char text[ADDRESS_MAX + 1];
 
 	if (!t->regex)
-		return table_has_mailbox(test_table(p, t), a);
+		return inquiry_has_mailbox(p->inquiry, t->arg, a);
 	if (address_format(a, text, sizeof(text)) == -1)
 		return TABLE_NO;
-	return table_has_regex(test_table(p, t), text);
+	return inquiry_has_regex(p->inquiry, t->arg, text);
 }
 
 static enum table_answer
@@ -145,8 +139,10 @@ check_helo(const struct policy *p, const struct conf_test *t, const struct rule_
 static enum table_answer
 check_tag(const struct policy *p, const struct conf_test *t, const struct rule_question *q)
 {
-	(void)p;
-	return answer(strcmp(q->tag, t->arg) == 0);
+	if (q->tag[0] == '\0')
+		return TABLE_NO;
+	return t->regex ? inquiry_has_regex(p->inquiry, t->arg, q->tag)
+			: inquiry_has_word(p->inquiry, t->arg, q->tag);
 }
 
 static enum table_answer
@@ -185,53 +181,65 @@ rules_test_holds(const struct policy *p, const struct conf_test *t, const struct
 {
 	enum table_answer a = test_rows[t->kind].check(p, t, q);
 
-	return a == TABLE_TROUBLE || !t->negated ? a : answer(a == TABLE_NO);
+	return t->negated && (a == TABLE_YES || a == TABLE_NO) ? answer(a == TABLE_NO) : a;
 }
 
-/* *failed: the first test that fails, NULL when none does. */
+enum table_answer
+rules_answer_and(enum table_answer all, enum table_answer one)
+{
+	static const unsigned int weight[] = {
+	    [TABLE_YES] = 0, [TABLE_TROUBLE] = 1, [TABLE_PENDING] = 2, [TABLE_NO] = 3};
+
+	return weight[one] > weight[all] ? one : all;
+}
+
+/*
+ * All tests of a rule: the first that fails ends it, but where one can't be answered yet
+ * the others are asked meanwhile.  *which: the first test that gives the answer; NULL with YES.
+ */
 static enum table_answer
 rule_matches(const struct policy *p, const struct conf_rule *r, const struct rule_question *q,
-    const struct conf_test **failed)
+    const struct rules_observer *observe, const struct conf_test **which)
 {
-	enum table_answer all = TABLE_YES;
+	enum table_answer all = TABLE_YES, one, before;
+	bool all_tests = observe != NULL && observe->all_tests;
 	size_t i;
 
-	*failed = NULL;
-	for (i = 0; i < r->ntests; i++)
-		switch (rules_test_holds(p, &r->tests[i], q)) {
-		case TABLE_YES:
-			break;
-		case TABLE_NO:
-			*failed = &r->tests[i];
-			return TABLE_NO;
-		case TABLE_TROUBLE:
-			all = TABLE_TROUBLE;
-			break;
-		}
+	*which = NULL;
+	for (i = 0; i < r->ntests && (all != TABLE_NO || all_tests); i++) {
+		one = rules_test_holds(p, &r->tests[i], q);
+		if (observe != NULL && observe->test != NULL)
+			observe->test(observe->arg, r, &r->tests[i], one);
+		before = all;
+		if ((all = rules_answer_and(before, one)) != before)
+			*which = &r->tests[i];
+	}
 	return all;
 }
 
-enum rules_result
-rules_evaluate(const struct policy *p, const struct rule_question *q, rules_observer observe,
-    void *arg, const struct conf_rule **rule)
+void
+rules_evaluate(const struct policy *p, const struct rule_question *q,
+    const struct rules_observer *observe, struct rules_decision *out)
 {
+	static const enum rules_result results[] = {[TABLE_YES] = RULES_MATCH,
+	    [TABLE_TROUBLE] = RULES_TROUBLE,
+	    [TABLE_PENDING] = RULES_PENDING};
+	const struct conf_rule *r;
+	enum table_answer matches;
 	size_t i;
 
 	for (i = 0; i < p->conf->nrules; i++) {
-		const struct conf_rule *r = &p->conf->rules[i];
-		const struct conf_test *failed;
-		enum table_answer matches = rule_matches(p, r, q, &failed);
-
-		if (matches == TABLE_TROUBLE)
-			return RULES_TROUBLE;
-		if (observe != NULL)
-			observe(arg, r, failed);
-		if (matches == TABLE_YES) {
-			*rule = r;
-			return RULES_MATCH;
+		r = &p->conf->rules[i];
+		matches = rule_matches(p, r, q, observe, &out->test);
+		if (observe != NULL && observe->rule != NULL)
+			observe->rule(observe->arg, r, matches, out->test);
+		if (matches != TABLE_NO) {
+			out->rule = r;
+			out->result = results[matches];
+			return;
 		}
 	}
-	return RULES_NONE;
+	*out = (struct rules_decision){.result = RULES_NONE};
 }
 
 void
@@ -239,13 +247,25 @@ rules_test_text(const struct conf_test *t, char *dst, size_t size)
 {
 	const char *open = "", *close = "";
 
-	if (t->arg != NULL && t->kind != CONF_TEST_TAG) {
+	if (t->arg != NULL) {
 		open = "<";
 		close = ">";
 	}
 	(void)snprintf(dst, size, "%s%s%s%s%s%s%s", t->negated ? "!" : "", test_rows[t->kind].words,
 	    t->regex ? " regex" : "", t->arg != NULL ? " " : "", open, t->arg != NULL ? t->arg : "",
 	    close);
+}
+
+bool
+rules_need_name(const struct conf *conf)
+{
+	size_t i, j;
+
+	for (i = 0; i < conf->nrules; i++)
+		for (j = 0; j < conf->rules[i].ntests; j++)
+			if (conf->rules[i].tests[j].kind == CONF_TEST_FROM_RDNS)
+				return true;
+	return false;
 }
 
 static bool

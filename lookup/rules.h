@@ -9,15 +9,16 @@
 #include "lib/ipc/messages.h"
 #include "lib/mail/address.h"
 #include "lib/net/addr.h"
-#include "lookup/tables.h"
+#include "lookup/inquiry.h"
 
 /*
  * The match rules of smtpd.conf(5): the first one whose tests all hold
- * decides.  Pure: the answer depends on these two structs alone.
+ * decides.  Pure: the answer depends on these structs alone, the inquiry
+ * being what tables say.
  */
-struct policy { /* nothing in it is owned */
+struct policy { /* nothing in it is owned; copied for each decision, anew when it goes on */
 	const struct conf *conf;
-	const struct tables *tables;
+	struct inquiry *inquiry;
 	const char *hostname;
 };
 
@@ -36,23 +37,43 @@ struct rule_question {
 enum rules_result {
 	RULES_MATCH,
 	RULES_NONE,
-	RULES_TROUBLE /* a table that decides is not there: nobody can say */
+	RULES_TROUBLE, /* a table that decides is not there: nobody can say */
+	RULES_PENDING  /* a table that decides was asked */
 };
 
-/* Told of each rule in turn: the test that kept it from matching, NULL when it matched. */
-typedef void (*rules_observer)(
-    void *arg, const struct conf_rule *rule, const struct conf_test *failed);
+/* Told what is found out, in order; both may be NULL.  After a pending answer all begins anew. */
+struct rules_observer {
+	/* One test of a rule, its "!" considered. */
+	void (*test)(void *arg, const struct conf_rule *rule, const struct conf_test *t,
+	    enum table_answer answer);
+	/* The whole rule, and the first test that gives this answer; NULL when it matches. */
+	void (*rule)(void *arg, const struct conf_rule *rule, enum table_answer matches,
+	    const struct conf_test *why);
+	void *arg;
+	bool all_tests; /* those behind one that failed are asked, too */
+};
 
-/* observe may be NULL.  *rule is set with RULES_MATCH only. */
-enum rules_result rules_evaluate(const struct policy *p, const struct rule_question *q,
-    rules_observer observe, void *arg, const struct conf_rule **rule) WARN_UNUSED;
+struct rules_decision {
+	enum rules_result result;
+	const struct conf_rule *rule; /* that matches, or can't be said to; NULL with NONE */
+	const struct conf_test *test; /* that can't be answered (yet); else NULL */
+};
+
+/* observe may be NULL. */
+void rules_evaluate(const struct policy *p, const struct rule_question *q,
+    const struct rules_observer *observe, struct rules_decision *out);
 
 /* Whether one test holds, its "!" considered. */
 enum table_answer rules_test_holds(
     const struct policy *p, const struct conf_test *t, const struct rule_question *q) WARN_UNUSED;
+/* Of tests that must all hold: what is known once one more was asked.  Begins with YES. */
+enum table_answer rules_answer_and(enum table_answer all, enum table_answer one);
 
 /* A test as it is written, "!from src <lan>"; cut to size. */
 void rules_test_text(const struct conf_test *t, char *dst, size_t size);
+
+/* Does any rule ask what the DNS calls the client? */
+bool rules_need_name(const struct conf *conf);
 
 /* Is the domain this very host: its name, localhost, a literal of a loopback address? */
 bool rules_domain_is_local(const struct policy *p, const char *domain);

@@ -10,11 +10,11 @@
 
 #include <string.h>
 
-#include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lookup/glob.h"
 
-#define BETWEEN ", \t" /* the addresses of a login */
+#define BETWEEN	   ", \t" /* the addresses of a login */
+#define LISTED_MAX 1024	  /* octets of one of them */
 
 /* The login's own address: itself, or itself at one of our names. */
 static bool
@@ -34,7 +34,7 @@ is_own_address(const struct policy *p, const char *login, const struct address *
 static bool
 is_listed(const char *item, size_t n, const struct address *sender)
 {
-	char pattern[TABLE_KEY_MAX + 1];
+	char pattern[LISTED_MAX + 1];
 	char *at;
 
 	if (n >= sizeof(pattern))
@@ -74,7 +74,8 @@ senders_owns(const struct policy *p, const char *senders, const char *login, con
 		return TABLE_YES;
 	if (senders[0] == '\0')
 		return is_own_address(p, login, &address) ? TABLE_YES : TABLE_NO;
-	if ((found = table_value(tables_find(p->tables, senders), login, &list)) != TABLE_YES)
+	if ((found = inquiry_value(p->inquiry, senders, SERVICE_SENDERS, login, &list)) !=
+	    TABLE_YES)
 		return found;
 	return list_has(list, &address) ? TABLE_YES : TABLE_NO;
 }
@@ -87,41 +88,24 @@ refuse(struct filter_verdict *v, uint16_t code, const char *status, const char *
 	str_cut(v->text, sizeof(v->text), text);
 }
 
-static void
-log_refusal(const struct filter_question *q, const char *sender, bool trouble)
+const char *
+senders_said(const struct filter_question *q, const struct filter_verdict *v)
 {
-	char client[ADDR_TEXT_MAX] = "unix";
-	struct logline l;
-
-	if (q->client != NULL)
-		addr_format(q->client, client);
-	logline_start(&l, trouble ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-	    trouble ? "senders-unknown" : "sender-refused");
-	logline_str(&l, "login", q->auth);
-	logline_str(&l, "sender", sender);
-	logline_str(&l, "client", client);
-	logline_end(&l);
+	return q->phase == CONF_PHASE_MAIL_FROM && v->value[0] != '\0' ? v->value : q->sender;
 }
 
-void
+enum table_answer
 senders_judge(const struct policy *p, const char *senders, const struct filter_question *q,
     struct filter_verdict *v)
 {
-	bool rewritten = q->phase == CONF_PHASE_MAIL_FROM && v->value[0] != '\0';
-	char sender[IPC_ADDRESS_MAX + 1];
+	enum table_answer owns;
 
 	if (v->code != 0)
-		return;
-	str_cut(sender, sizeof(sender), rewritten ? v->value : q->sender);
-	switch (senders_owns(p, senders, q->auth, sender)) {
-	case TABLE_YES:
-		return;
-	case TABLE_NO:
+		return TABLE_YES;
+	owns = senders_owns(p, senders, q->auth, senders_said(q, v));
+	if (owns == TABLE_NO)
 		refuse(v, 550, "5.7.1", "your login may not send as this address");
-		break;
-	case TABLE_TROUBLE:
-		refuse(v, 451, "4.3.0", "sender can't be checked now, try again later");
-		break;
-	}
-	log_refusal(q, sender, v->trouble);
+	else if (owns == TABLE_TROUBLE)
+		refuse(v, 451, "4.4.3", "sender can't be checked now, try again later");
+	return owns;
 }

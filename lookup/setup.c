@@ -10,24 +10,15 @@
 #include "lookup/setup.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
-#include "lookup/file.h"
+#include "lookup/expansions.h"
+#include "lookup/explain.h"
+#include "lookup/forwards.h"
 #include "lookup/lookup.h"
-#include "lookup/resolv.h"
-
-#define ANCHORS_MAX	(64U << 10) /* octets of the file of trust anchors */
-#define RESOLV_CONF_MAX (64U << 10) /* octets of resolv.conf */
-
-static bool
-is_same(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
 
 /* The system is asked for its name only before the sandbox, hence the first time. */
 static void
@@ -46,73 +37,54 @@ void
 setup_configure(void *ctx, const struct conf *conf)
 {
 	struct lookup *l = ctx;
-	const char *forward = conf->values.resolver_forward;
 
 	if (tables_configure(l->tables, conf) == -1)
 		fatal("event=tables-not-configured error=\"%s\"", strerror(errno));
 	set_hostname(l, conf->values.hostname);
-	if (!is_same(l->forward, forward)) {
-		free(l->forward);
-		l->forward = forward == NULL ? NULL : strdup(forward);
-		if (forward != NULL && l->forward == NULL)
-			fatal("event=no-memory");
-		l->dns_stale = true;
-	}
+	if (resolver_configure(&l->resolver, &conf->values) == -1)
+		fatal("event=no-memory");
 	l->conf = conf;
-	l->policy = (struct policy){conf, l->tables, l->hostname};
+	l->rules_need_name = rules_need_name(conf);
 	clients_configure(l->clients, &conf->values);
+	forwards_configure(l->forwards, conf->values.table_cache_s * 1000);
+	expansions_reload(l->expansions);
+	explains_restart(l->explains);
 }
 
-static int
-replace_text(struct lookup *l, char **slot, int fd, size_t max)
+static void
+log_failed(const char *name)
 {
-	size_t len;
-	char *text;
+	struct logline l;
 
-	if ((text = file_read(fd, max, &len)) == NULL)
-		return -1;
-	if (is_same(*slot, text)) {
-		free(text);
-		return 0;
-	}
-	free(*slot);
-	*slot = text;
-	l->dns_stale = true;
-	return 0;
+	logline_start(&l, LOG_LEVEL_WARN, "file-not-loaded");
+	logline_str(&l, "name", name);
+	logline_str(&l, "error", strerror(errno));
+	logline_end(&l);
 }
 
 void
 setup_file(void *ctx, enum ipc_file kind, const char *name, int fd)
 {
 	struct lookup *l = ctx;
-	struct logline line;
-	int rc = 0;
 
-	if (kind == IPC_FILE_TABLE)
-		rc = tables_load(l->tables, name, fd);
-	else if (kind == IPC_FILE_ANCHOR)
-		rc = replace_text(l, &l->anchors, fd, ANCHORS_MAX);
-	else if (kind == IPC_FILE_RESOLV)
-		rc = replace_text(l, &l->resolv_conf, fd, RESOLV_CONF_MAX);
-	if (rc == -1) {
-		logline_start(&line, LOG_LEVEL_WARN, "file-not-loaded");
-		logline_str(&line, "name", name);
-		logline_str(&line, "error", strerror(errno));
-		logline_end(&line);
+	if (kind == IPC_FILE_TABLE) {
+		explains_restart(l->explains);
+		if (tables_load(l->tables, name, fd) == -1)
+			log_failed(name);
+		return;
 	}
+	if ((kind == IPC_FILE_ANCHOR || kind == IPC_FILE_RESOLV) &&
+	    resolver_load(&l->resolver, kind, fd) == -1)
+		log_failed(name);
 	(void)close(fd);
 }
 
-static struct dns *
-make_dns(const struct lookup *l)
+void
+setup_include(struct lookup *l, const struct msg_include *m, int fd)
 {
-	struct resolv_servers servers = {.n = 0};
-
-	if (l->forward != NULL)
-		resolv_parse_list(l->forward, &servers);
-	else if (l->resolv_conf != NULL)
-		resolv_parse(l->resolv_conf, &servers);
-	return dns_create(service_base(l->service), l->anchors, &servers);
+	explains_restart(l->explains);
+	if (tables_load_include(l->tables, m->table, m->path, fd) == -1)
+		log_failed(m->path);
 }
 
 void
@@ -120,17 +92,18 @@ setup_renew(struct lookup *l)
 {
 	struct dns *fresh;
 
-	if (!l->dns_stale)
+	if (!resolver_is_stale(&l->resolver))
 		return;
-	l->dns_stale = false;
-	fresh = make_dns(l);
+	fresh = resolver_make(&l->resolver, service_base(l->service));
 	if (fresh == NULL) {
 		log_warn("event=resolver-not-renewed");
 		return;
 	}
-	routes_fail(l->routes);
 	arrivals_fail(l->arrivals);
+	explains_restart(l->explains); /* its routes are gone then */
+	routes_ask_again(l->routes, fresh);
 	dns_free(l->dns);
+	dns_take_log(fresh);
 	l->dns = fresh;
 	log_info("event=resolver-renewed");
 }
@@ -140,9 +113,12 @@ setup_prepare(void *ctx)
 {
 	struct lookup *l = ctx;
 
-	l->dns_stale = false;
-	if (l->conf == NULL || (l->dns = make_dns(l)) == NULL) {
-		errno = l->conf == NULL ? EINVAL : ENOTSUP;
+	if (l->conf == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	if ((l->dns = resolver_make(&l->resolver, service_base(l->service))) == NULL) {
+		errno = ENOTSUP;
 		return -1;
 	}
 	return 0;

@@ -5,18 +5,10 @@
 #include <stddef.h>
 
 #include "lib/base/bug.h"
-#include "lookup/table.h"
+#include "lookup/table_memory.h"
 
 /*
- * The text of a table's file, in the format of aliases(5) and of plain lists:
- *
- *   # a comment, on a line of its own
- *   key value		key: value	"key with spaces": value	key
- *
- * A line that starts with a blank, or follows a backslash at a line's end,
- * goes on with the entry before it.  After the comment "# @list" each line is
- * one key, blanks included.
- *
+ * A table of a file's text, whose format is told in lib/conf/table_entry.h.
  * text has len octets and one more, which is written to; it is taken over.
  * Lines that make no entry are skipped and logged by number, the first
  * few of them; *skipped counts them.  NULL: ENOBUFS, ENOMEM (text is freed then, too).

@@ -16,13 +16,19 @@
 
 #define EXPAND_DEADLINE_MS 90000
 #define EXPAND_MAX	   10000 /* recipients that one may become */
-#define FAIL_MARK	   "fail:" /* in dest: lookup's word that this one can't be, with status and text */
+/* In dest, lookup's word that this one can't be, with status and text; or not yet. */
+#define FAIL_MARK  "fail:"
+#define LATER_MARK "later:"
 
 struct expansion { /* what lookup said so far; owned by its work */
 	struct spool_rcpt *items;
 	size_t n, room;
 	bool too_many;
+	bool is_settled; /* one of them can be delivered, or never */
 };
+
+static const struct spool_answer no_room = {
+    "4.3.0", "no memory for the recipients that this one stands for", ""};
 
 static void
 item_clear(struct spool_rcpt *r)
@@ -112,19 +118,20 @@ static int
 expansion_add(struct expansion *e, const struct msg_expand_item *m)
 {
 	bool failed = m->action[0] == '\0' && str_starts_nocase(m->dest, FAIL_MARK);
+	bool later = strcmp(m->dest, LATER_MARK) == 0;
 	struct spool_rcpt *r;
 
 	if (expansion_grow(e) == -1)
 		return -1;
 	r = &e->items[e->n];
-	*r = (struct spool_rcpt){.state = SPOOL_READY,
+	*r = (struct spool_rcpt){.state = later ? SPOOL_EXPAND : SPOOL_READY,
 	    .address = strdup(m->address),
 	    .action = strdup(m->action),
 	    .user = strdup(m->user)};
 	if (failed)
 		item_failed(r, m->dest + sizeof(FAIL_MARK) - 1);
 	else {
-		r->dest = strdup(m->dest);
+		r->dest = strdup(later ? "" : m->dest);
 		r->status = strdup("");
 		r->text = strdup("");
 	}
@@ -133,8 +140,16 @@ expansion_add(struct expansion *e, const struct msg_expand_item *m)
 		item_clear(r);
 		return -1;
 	}
+	e->is_settled = e->is_settled || !later;
 	e->n++;
 	return 0;
+}
+
+static void
+end_question(struct work *w)
+{
+	ask_end(service_asks(w->program->service), w->question);
+	w->question = 0;
 }
 
 void
@@ -142,8 +157,12 @@ expand_item(struct work *w, const struct msg_expand_item *m)
 {
 	struct expansion *e = w->expansion;
 
-	if (e == NULL && (w->expansion = e = calloc(1, sizeof(*e))) == NULL)
+	if (e == NULL && (w->expansion = e = calloc(1, sizeof(*e))) == NULL) {
+		/* Those that follow must not pass for all of them. */
+		end_question(w);
+		outcome_set(w, IPC_RETRY, &no_room);
 		return;
+	}
 	if (e->n >= EXPAND_MAX || expansion_add(e, m) == -1)
 		e->too_many = true;
 }
@@ -220,17 +239,14 @@ log_refused(const struct work *w, const struct msg_expand_end *m)
 void
 expand_end(struct work *w, const struct msg_expand_end *m)
 {
-	static const struct spool_answer no_room = {
-	    "4.3.0", "no memory for the recipients that this one stands for", ""};
 	struct spool_answer answer = {m->status, m->text, ""};
 	const struct expansion *e = w->expansion;
 
-	ask_end(service_asks(w->program->service), w->question);
-	w->question = 0;
+	end_question(w);
 	if (m->outcome != IPC_OK) {
 		log_refused(w, m);
 		outcome_set(w, (enum ipc_outcome)m->outcome, &answer);
-	} else if (e == NULL || e->too_many)
+	} else if (e == NULL || e->too_many || !e->is_settled)
 		outcome_set(w, IPC_RETRY, &no_room);
 	else if (e->n == 1 && e->items[0].state == SPOOL_READY)
 		expand_to_one(w);

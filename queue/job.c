@@ -103,6 +103,7 @@ describe_rcpt(const struct job *j, const struct work *w)
 	return (struct msg_job_rcpt){.req = j->req,
 	    .key = w->key,
 	    .address = w->address,
+	    .original = w->original,
 	    .user = w->user,
 	    .orcpt = w->orcpt,
 	    .notify = w->notify};

@@ -6,6 +6,7 @@
  * spool, one commit makes it durable, and only then the answers go out.
  */
 #include <errno.h>
+#include <event2/event.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,6 +56,14 @@ prepare(void *ctx)
 	return 0;
 }
 
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
 /* Inside the sandbox: the root directory is the spool directory. */
 static int
 begin(void *ctx)
@@ -70,7 +79,8 @@ begin(void *ctx)
 	p->handed = map_create(WORKING_MAX);
 	p->destinations = map_create(WORKING_MAX);
 	if (p->incoming == NULL || p->working == NULL || p->jobs == NULL || p->handed == NULL ||
-	    p->destinations == NULL)
+	    p->destinations == NULL ||
+	    (p->again = event_new(service_base(p->service), -1, 0, on_again, NULL)) == NULL)
 		return -1;
 	p->spool = spool_open(&options, service_now_s(p->service));
 	p->more_due = p->reports_due = true;

@@ -29,7 +29,9 @@
  */
 struct program;
 
-#define WORKING_MAX 32768 /* recipients in memory, those that wait for their destination included */
+#define WORKING_MAX   32768 /* recipients in memory, those that wait for their destination included */
+#define WORKING_LIMIT 1024 /* recipients under way at once, those aside */
+#define PULL_MAX      256  /* recipients taken from the spool in a turn */
 
 /* -- receive.c: a message on its way in -- */
 struct incoming;
@@ -58,13 +60,13 @@ struct work { /* one recipient; owned by the map p->working until its outcome is
 	struct program *program;
 	enum work_stage stage;
 	struct job *job;		 /* WORK_HANDED */
-	struct destination *destination; /* from WORK_PARKED or WORK_HANDED on */
+	struct destination *destination; /* from WORK_PARKED on; once not parked, with its share */
 	uint64_t key;
 	uint32_t question; /* to lookup */
 	uint32_t attempts;
 	unsigned int notify;
 	int64_t expires_s;
-	char *address, *action, *user, *dest, *orcpt;
+	char *address, *original, *action, *user, *dest, *orcpt;
 	char *said; /* at the last attempt; only of a message by RETURN, NULL: nothing */
 	struct job_message *message;
 	struct expansion *expansion;
@@ -122,7 +124,7 @@ size_t schedule_late(struct program *p, uint64_t id);
 /* Whatever was pulled of a message (0: of all) and not handed out yet goes back to the spool. */
 void schedule_forget(struct program *p, uint64_t id);
 /* destination.c: no destination may have all the work */
-bool destination_join(struct work *w); /* false: it was parked */
+bool destination_join(struct work *w); /* false: it was parked, or sent back to the spool */
 void destination_leave(struct work *w);
 
 /* job.c */
@@ -161,6 +163,7 @@ struct program {
 	int64_t look_ms;  /* when all that is due was looked at last */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;
+	struct event *again; /* active: another turn now */
 	/* schedule_late(); by way of this, bounce.c stands without the schedule. */
 	size_t (*fail_late)(struct program *p, uint64_t id);
 	int64_t next_due_s; /* 0: nothing later */

@@ -7,13 +7,11 @@
  * destination and in all.  Nothing is remembered here that the spool does not
  * know: a crash costs the attempts under way, no more.
  */
+#include <event2/event.h>
 #include <string.h>
 
 #include "queue/queue.h"
 
-#define WORKING_LIMIT \
-	1024 /* recipients under way at once, those that wait for their destination aside */
-#define PULL_MAX      256   /* recipients taken from the spool in a turn */
 #define JOB_RCPTS_MAX 100   /* RFC 5321 4.5.3.1.8: what every server must take */
 #define LOOK_MS	      30000 /* all that is due is looked at this often, whatever else happens */
 
@@ -163,6 +161,9 @@ schedule_run(struct program *p)
 	if (p->more_due && limit > 0 && can_pull(p))
 		pull_due(p, limit);
 	send_ready(p);
+	/* Another batch in a turn of its own: what has come meanwhile is answered first. */
+	if (p->more_due && room(p) > 0 && can_pull(p))
+		event_active(p->again, EV_TIMEOUT, 0);
 }
 
 /* -- what is late is returned whether or not anything can be delivered -- */

@@ -191,6 +191,8 @@ struct spool_answer {
 };
 void spool_deferred(struct spool *s, uint64_t key, int64_t due_s, const struct spool_answer *why,
     spool_done done, void *arg);
+/* Not tried, for want of room; due at due_s. */
+void spool_postponed(struct spool *s, uint64_t key, int64_t due_s, spool_done done, void *arg);
 /* For good: state FAILED, and the message is listed by spool_reports() from due_s on. */
 void spool_failed(struct spool *s, uint64_t key, int64_t due_s, const struct spool_answer *why,
     spool_done done, void *arg);

@@ -210,6 +210,21 @@ spool_deferred(struct spool *s, uint64_t key, int64_t due_s, const struct spool_
 }
 
 static int
+carry_postponed(struct spool *s, const struct order *o)
+{
+	spool_bind_int(s, Q_RCPT_POSTPONE, 1, (int64_t)o->id);
+	spool_bind_int(s, Q_RCPT_POSTPONE, 2, o->time_s);
+	return run_on_one(s, Q_RCPT_POSTPONE);
+}
+
+void
+spool_postponed(struct spool *s, uint64_t key, int64_t due_s, spool_done done, void *arg)
+{
+	change(s, carry_postponed, &(struct order){.id = key, .time_s = due_s},
+	    (struct change){.done = done, .arg = arg});
+}
+
+static int
 fail_rows(struct spool *s, const struct order *o)
 {
 	bind_answer(s, Q_RCPT_FAIL, o);

@@ -58,6 +58,7 @@ work_destroy(struct work *w)
 	free(w->action);
 	free(w->user);
 	free(w->dest);
+	free(w->original);
 	free(w->orcpt);
 	free(w->said);
 	free(w);
@@ -76,6 +77,7 @@ work_create(struct program *p, struct job_message *m, const struct spool_rcpt *r
 	    .attempts = r->attempts,
 	    .notify = r->notify,
 	    .address = strdup(r->address),
+	    .original = strdup(r->original),
 	    .action = strdup(r->action),
 	    .user = strdup(r->user),
 	    .dest = strdup(r->dest),
@@ -84,7 +86,7 @@ work_create(struct program *p, struct job_message *m, const struct spool_rcpt *r
 	    .message = m};
 	m->refs++;
 	if (w->address == NULL || w->action == NULL || w->user == NULL || w->dest == NULL ||
-	    w->orcpt == NULL || map_set_u64(p->working, w->key, w) == -1) {
+	    w->original == NULL || w->orcpt == NULL || map_set_u64(p->working, w->key, w) == -1) {
 		work_destroy(w);
 		return NULL;
 	}

@@ -269,15 +269,18 @@ on_queue_lost(void *owner, uint32_t req, enum ask_failure why)
 void
 on_lookup_lost(void *owner, uint32_t req, enum ask_failure why)
 {
+	const char *reason = why == ASK_TIMEOUT ? "lookup took too long" : "lookup is down";
 	const struct reply_row *row = reply_row(REPLY_LOOKUP_DOWN);
 	struct session *s = owner;
-	struct msg_rcpt_verdict m = {
-	    .code = (uint16_t)row->code, .status = row->status, .text = row->text, .action = ""};
+	struct msg_rcpt_verdict m = {.code = (uint16_t)row->code,
+	    .status = row->status,
+	    .text = row->text,
+	    .action = "",
+	    .why = reason};
 
 	(void)req;
-	(void)why;
 	if (s->state == STATE_FILTERING) {
-		gate_lost(s);
+		gate_lost(s, reason);
 		session_continue(s);
 	} else
 		mail_rcpt_answer(s, &m);

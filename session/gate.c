@@ -30,7 +30,7 @@ static const struct {
     [CONF_PHASE_HELO] = {hello_passed, hello_refused},
     [CONF_PHASE_EHLO] = {hello_passed, hello_refused},
     [CONF_PHASE_MAIL_FROM] = {mail_passed, transaction_free},
-    [CONF_PHASE_RCPT_TO] = {mail_rcpt_passed, mail_rcpt_refused},
+    [CONF_PHASE_RCPT_TO] = {mail_rcpt_passed, nothing},
     [CONF_PHASE_DATA] = {data_passed, nothing},
     [CONF_PHASE_COMMIT] = {commit_passed, nothing},
 };
@@ -88,22 +88,47 @@ gate_ask(struct session *s, enum conf_phase phase)
 	s->question = ask_begin(service_asks(service), lookup,
 	    service_now_ms(service) + FILTER_DEADLINE_MS, on_lookup_lost, s);
 	if (s->question == 0 || (lookup != NULL && send_check(s, lookup) == -1))
-		gate_lost(s);
+		gate_lost(s, "lookup is down");
+}
+
+/* Of a recipient the log has the reason, whoever refused it. */
+static void
+note_refusal(struct session *s, const struct msg_filter_verdict *m, const char *why)
+{
+	const struct msg_rcpt_verdict refused = {
+	    .code = m->code, .status = m->status, .text = m->text, .action = "", .why = why};
+
+	if (s->phase == CONF_PHASE_RCPT_TO)
+		mail_rcpt_refused(s, &refused);
 }
 
 /* The state of before, or the one that a refused body leads to. */
 static void
-refuse(struct session *s, int code, const char *status, const char *text)
+refuse(struct session *s, const struct msg_filter_verdict *m)
 {
 	enum conf_phase phase = (enum conf_phase)s->phase;
 
 	gates[phase].refused(s);
 	if (phase == CONF_PHASE_DATA || phase == CONF_PHASE_COMMIT) {
-		data_give_up_text(s, code, status, text);
+		data_give_up_text(s, m->code, m->status, m->text);
 		return;
 	}
 	session_enter(s, s->back);
-	session_reply_text(s, code, status, text);
+	session_reply_text(s, m->code, m->status, m->text);
+}
+
+static void
+end_refused(struct session *s, const struct msg_filter_verdict *m)
+{
+	char why[sizeof("filter \"\" at mail-from") + IPC_WORD_MAX];
+
+	(void)snprintf(why, sizeof(why), "filter \"%s\" at %s", m->filter,
+	    conf_phase_name((enum conf_phase)s->phase));
+	note_refusal(s, m, why);
+	if (m->disconnect)
+		session_quit_text(s, m->code, m->status, m->text);
+	else
+		refuse(s, m);
 }
 
 void
@@ -119,19 +144,21 @@ gate_answer(struct session *s, const struct msg_filter_verdict *m)
 	}
 	if (m->code == 0)
 		gates[s->phase].passed(s, m->value);
-	else if (m->disconnect)
-		session_quit_text(s, m->code, m->status, m->text);
 	else
-		refuse(s, m->code, m->status, m->text);
+		end_refused(s, m);
 	session_continue(s);
 }
 
 void
-gate_lost(struct session *s)
+gate_lost(struct session *s, const char *why)
 {
-	const struct reply_row *row = reply_row(REPLY_FILTERS_DOWN);
+	bool is_rcpt = s->phase == CONF_PHASE_RCPT_TO;
+	const struct reply_row *row = reply_row(is_rcpt ? REPLY_LOOKUP_DOWN : REPLY_FILTERS_DOWN);
+	const struct msg_filter_verdict m = {
+	    .code = (uint16_t)row->code, .status = row->status, .text = row->text};
 
 	ask_end(service_asks(s->program->service), s->question);
 	s->question = 0;
-	refuse(s, row->code, row->status, row->text);
+	note_refusal(s, &m, why);
+	refuse(s, &m);
 }

@@ -184,6 +184,8 @@ ask_lookup(struct session *s, const char *rcpt)
 	    .tag = s->policy->tag,
 	    .auth = s->auth == NULL ? "" : s->auth,
 	    .tls = io_tls(s->io) != NULL,
+	    .rdns = s->rdns,
+	    .name = s->name == NULL ? "" : s->name,
 	    .sender = s->tx->sender,
 	    .rcpt = rcpt};
 
@@ -227,11 +229,48 @@ cmd_rcpt(struct session *s, const struct command *c)
 	gate_ask(s, CONF_PHASE_RCPT_TO);
 }
 
+static void
+log_refused(const struct session *s, const struct msg_rcpt_verdict *m)
+{
+	char client[ADDR_TEXT_MAX], rcpt[IPC_ADDRESS_MAX + 1];
+	struct logline l;
+
+	addr_format(&s->peer, client);
+	if (address_format(&s->tx->pending.to, rcpt, sizeof(rcpt)) == -1)
+		return;
+	logline_start(&l, LOG_LEVEL_INFO, "recipient-refused");
+	logline_str(&l, "client", client);
+	logline_str(&l, "from", s->tx->sender);
+	logline_str(&l, "to", rcpt);
+	logline_u64(&l, "code", m->code);
+	logline_str(&l, "status", m->status);
+	logline_str(&l, "text", m->text);
+	logline_u64(&l, "rule", m->rule_line);
+	logline_str(&l, "why", m->why);
+	logline_end(&l);
+}
+
 void
-mail_rcpt_refused(struct session *s)
+mail_rcpt_refused(struct session *s, const struct msg_rcpt_verdict *m)
 {
 	s->tx->nrefused++;
 	s->program->rejected_recipients++;
+	log_refused(s, m);
+}
+
+/* Nobody can judge it now. */
+static void
+put_off(struct session *s, const char *why)
+{
+	const struct reply_row *row = reply_row(REPLY_LOOKUP_DOWN);
+	const struct msg_rcpt_verdict m = {.code = (uint16_t)row->code,
+	    .status = row->status,
+	    .text = row->text,
+	    .action = "",
+	    .why = why};
+
+	mail_rcpt_refused(s, &m);
+	session_reply(s, REPLY_LOOKUP_DOWN);
 }
 
 static int
@@ -249,19 +288,19 @@ mail_rcpt_passed(struct session *s, const char *value)
 {
 	char rcpt[IPC_ADDRESS_MAX + 1];
 	enum state back = s->tx->nrcpts > 0 ? STATE_RCPT : STATE_MAIL;
-	enum reply refusal = REPLY_NONE;
+	const char *why = NULL;
 
 	if (rewrite_rcpt(s->tx, value, rcpt, sizeof(rcpt)) == -1)
-		refusal = REPLY_FILTERS_DOWN;
+		why = "a filter wrote what is no address";
 	else if (ask_lookup(s, rcpt) == -1)
-		refusal = REPLY_LOOKUP_DOWN;
-	if (refusal == REPLY_NONE) {
+		why = "lookup is down";
+	if (why == NULL) {
 		session_enter(s, STATE_ASKING);
 		return;
 	}
 	if (s->state == STATE_FILTERING)
 		session_enter(s, back);
-	session_reply(s, refusal);
+	put_off(s, why);
 }
 
 static int
@@ -288,34 +327,6 @@ rcpt_add(struct transaction *t, const char *action)
 	return 0;
 }
 
-static void
-log_refused(const struct session *s, const struct msg_rcpt_verdict *m)
-{
-	char client[ADDR_TEXT_MAX], rcpt[IPC_ADDRESS_MAX + 1];
-	struct logline l;
-
-	addr_format(&s->peer, client);
-	if (address_format(&s->tx->pending.to, rcpt, sizeof(rcpt)) == -1)
-		return;
-	logline_start(&l, LOG_LEVEL_INFO, "recipient-refused");
-	logline_str(&l, "client", client);
-	logline_str(&l, "from", s->tx->sender);
-	logline_str(&l, "to", rcpt);
-	logline_u64(&l, "code", m->code);
-	logline_str(&l, "status", m->status);
-	logline_str(&l, "text", m->text);
-	logline_u64(&l, "rule", m->rule_line);
-	logline_end(&l);
-}
-
-static void
-count_refused(struct session *s, const struct msg_rcpt_verdict *m)
-{
-	s->tx->nrefused++;
-	s->program->rejected_recipients++;
-	log_refused(s, m);
-}
-
 void
 mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m)
 {
@@ -323,7 +334,7 @@ mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m)
 
 	s->question = 0;
 	if (m->code == 421) { /* this client is to leave */
-		count_refused(s, m);
+		mail_rcpt_refused(s, m);
 		session_quit_text(s, m->code, m->status, m->text);
 		return;
 	}
@@ -332,7 +343,7 @@ mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m)
 		session_reply(s, REPLY_NO_MEMORY);
 	} else {
 		if (m->code != 250)
-			count_refused(s, m);
+			mail_rcpt_refused(s, m);
 		else if (t->begun == BEGUN_NOT)
 			announce(s);
 		session_enter(s, t->nrcpts > 0 ? STATE_RCPT : STATE_MAIL);

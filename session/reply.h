@@ -24,7 +24,7 @@
 	X(TOO_MANY_SESSIONS, 421, "4.3.2", "Too many connections, try again later")                \
 	X(TOO_MANY_ERRORS, 421, "4.7.0", "Too many errors")                                        \
 	X(TOO_MANY_LOGINS, 421, "4.7.0", "Too many failed logins")                                 \
-	X(LOOKUP_DOWN, 451, "4.3.0", "Recipients can't be checked right now, try again")           \
+	X(LOOKUP_DOWN, 451, "4.4.3", "Recipients can't be checked right now, try again")           \
 	X(QUEUE_DOWN, 451, "4.3.0", "The message can't be stored right now, try again")            \
 	X(PAUSED, 451, "4.3.2", "No mail is taken right now, try again later")                     \
 	X(NO_MEMORY, 451, "4.3.0", "Out of memory, try again")                                     \

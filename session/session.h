@@ -274,7 +274,8 @@ void cmd_rcpt(struct session *s, const struct command *c);
 void cmd_rset(struct session *s, const struct command *c);
 void mail_passed(struct session *s, const char *value);
 void mail_rcpt_passed(struct session *s, const char *value);
-void mail_rcpt_refused(struct session *s);
+/* Counts a recipient that is not taken, and logs why. */
+void mail_rcpt_refused(struct session *s, const struct msg_rcpt_verdict *m);
 void mail_rcpt_answer(struct session *s, const struct msg_rcpt_verdict *m);
 void transaction_free(struct session *s); /* also tells the queue, where it has to know */
 
@@ -282,7 +283,7 @@ void transaction_free(struct session *s); /* also tells the queue, where it has 
 /* Where the filter of the port acts at the phase, lookup is asked; else it is passed at once. */
 void gate_ask(struct session *s, enum conf_phase phase);
 void gate_answer(struct session *s, const struct msg_filter_verdict *m);
-void gate_lost(struct session *s);
+void gate_lost(struct session *s, const char *why); /* for the log */
 
 /* announce.c */
 void announce(struct session *s);

@@ -19,7 +19,8 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
-#include "lib/conf/database.h"
+#include "lib/conf/table_program.h"
+#include "smtpd/accounts.h"
 
 #define LINKS_MAX 16 /* on the way to one file */
 
@@ -150,75 +151,49 @@ check_problem(struct checking *k, const char *what, const char *name, const char
 }
 
 static void
-check_readable(struct checking *k, const char *what, const char *path)
+check_program(struct checking *k, const char *name, const char *word)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
+	char path[PATH_MAX];
 
-	if (fd == -1) {
-		check_problem(k, what, path, strerror(errno));
-		return;
-	}
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
-		check_problem(k, what, path, "not a plain file");
-	(void)close(fd);
+	if (str_format(path, sizeof(path), "%s/%s%s", k->d->libexec, name, word) == -1 ||
+	    access(path, X_OK) == -1)
+		check_problem(k, "program", path, strerror(errno));
 }
 
 static void
-check_database(struct checking *k, const char *path)
+check_table_programs(struct checking *k, const char *name)
 {
-	char why[FILES_WHY_MAX];
-	struct database db;
+	char word[64];
+	enum table_program p;
 
-	if (files_database(path, &db, why) == -1) {
-		check_problem(k, "table file", path, why);
-		return;
-	}
-	check_readable(k, "database", db.dbpath);
-	database_free(&db);
-}
-
-/* Whoever listens may not run yet; but there must be something to connect to when he does. */
-static void
-check_back_end(struct checking *k, const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) == -1)
-		check_problem(k, "socket", path, strerror(errno));
-	else if (!S_ISSOCK(st.st_mode))
-		check_problem(k, "socket", path, "not a socket");
-}
-
-static void
-check_tables(struct checking *k)
-{
-	const struct conf *c = k->d->conf;
-	size_t i;
-
-	for (i = 0; i < c->ntables; i++) {
-		const struct conf_table *t = &c->tables[i];
-
-		if (t->kind == CONF_TABLE_FILE)
-			check_readable(k, "table file", t->path);
-		else if (t->kind == CONF_TABLE_SQLITE)
-			check_database(k, t->path);
-		else if (t->kind == CONF_TABLE_DOVECOT || t->kind == CONF_TABLE_HELPER)
-			check_back_end(k, t->path);
-	}
+	for (p = 0; p < TABLE_PROGRAM__MAX; p++)
+		if (table_program_is_used(k->d->conf, p) &&
+		    str_format(word, sizeof(word), "-%s", table_program_word(p)) == 0)
+			check_program(k, name, word);
 }
 
 static void
 check_programs(struct checking *k)
 {
-	char path[PATH_MAX];
 	size_t i;
 
 	for (i = 0; i < role_nrows; i++)
-		if (str_format(path, sizeof(path), "%s/%s", k->d->libexec,
-			role_program(role_rows[i].role)) == -1 ||
-		    access(path, X_OK) == -1)
-			check_problem(k, "program", path, strerror(errno));
+		if (role_rows[i].count == COUNT_TABLES)
+			check_table_programs(k, role_program(role_rows[i].role));
+		else
+			check_program(k, role_program(role_rows[i].role), "");
+}
+
+/* A role that the configuration has no work for needs no account. */
+static bool
+is_needed(const struct conf *c, const struct role_row *row)
+{
+	enum table_program p;
+
+	for (p = 0; p < TABLE_PROGRAM__MAX; p++)
+		if (table_program_is_used(c, p))
+			return true;
+	return row->count != COUNT_TABLES;
 }
 
 static void
@@ -230,8 +205,8 @@ check_accounts(struct checking *k)
 	if (!k->d->privileged || k->d->uid_base != 0)
 		return;
 	for (i = 0; i < role_nrows; i++)
-		if (role_rows[i].account != NULL &&
-		    account_find(role_rows[i].account, &account) != IPC_OK)
+		if (role_rows[i].account != NULL && is_needed(k->d->conf, &role_rows[i]) &&
+		    account_find_now(role_rows[i].account, &account) != IPC_OK)
 			check_problem(k, "account", role_rows[i].account, "no such account");
 }
 
@@ -244,7 +219,7 @@ check_actions(struct checking *k)
 
 	for (i = 0; i < c->nactions; i++)
 		if (c->actions[i].user != NULL && c->actions[i].userbase == NULL &&
-		    account_find(c->actions[i].user, &account) != IPC_OK)
+		    account_find_now(c->actions[i].user, &account) != IPC_OK)
 			check_problem(k, "user", c->actions[i].user, "no such account");
 }
 

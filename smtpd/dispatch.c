@@ -5,12 +5,15 @@
  */
 #include "smtpd/smtpd.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "smtpd/accounts.h"
+#include "smtpd/forward.h"
 
 #define RELINK_MS 500 /* between two fresh links for one child */
 
@@ -44,6 +47,7 @@ on_entered(void *ctx, struct channel *ch, const union message *msg, int fd)
 	c->has_entered = true;
 	if (c->lost[0] != '\0')
 		log_debug("event=landlock-lost process=%s rights=\"%s\"", child_name(c), c->lost);
+	runas_entered(c);
 }
 
 static void
@@ -60,21 +64,61 @@ on_listener(void *ctx, struct channel *ch, const union message *msg, int fd)
 	supervise_listen_for_violations(c, fd);
 }
 
+/* -- accounts -- */
+
+struct user_question {
+	struct account_question question; /* first: it is found by it */
+	struct asker asker;
+};
+
+static void
+on_user_found(struct account_question *q, enum ipc_outcome outcome, const struct account *account)
+{
+	struct user_question *u = (struct user_question *)(void *)q;
+	struct msg_user_answer m = {.req = u->asker.req, .outcome = (uint8_t)outcome};
+	struct child *c = asker_alive(&u->asker);
+
+	(void)account;
+	if (c != NULL)
+		(void)channel_send(c->ch, MSG_user_answer, &m);
+	free(u);
+}
+
 static void
 on_user(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
-	struct msg_user_answer m = {.req = msg->req, .outcome = IPC_GONE};
-	struct account account;
-	const char *p;
+	struct msg_user_answer m = {.req = msg->req, .outcome = IPC_RETRY};
+	struct child *c = ctx;
+	struct user_question *u;
 
-	(void)ctx;
 	(void)fd;
-	for (p = msg->user.name; *p != '\0'; p++)
-		if (!char_is_alnum((unsigned char)*p) && strchr("._-", *p) == NULL)
-			break;
-	if (*p == '\0' && msg->user.name[0] != '\0' && msg->user.name[0] != '-')
-		m.outcome = (uint8_t)account_find(msg->user.name, &account);
-	(void)channel_send(ch, MSG_user_answer, &m);
+	if ((u = calloc(1, sizeof(*u))) == NULL) {
+		(void)channel_send(ch, MSG_user_answer, &m);
+		return;
+	}
+	u->asker = asker_of(c, msg->req);
+	u->question.smtpd = c->smtpd;
+	u->question.done = on_user_found;
+	str_cut(u->question.name, sizeof(u->question.name), msg->user.name);
+	account_ask(&u->question);
+}
+
+static void
+on_forward_get(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	forward_answer(ctx, &msg->forward_get);
+}
+
+static void
+on_userinfo(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	const struct child *lookup = ctx;
+
+	(void)ch;
+	(void)fd;
+	accounts_on_userinfo(lookup->smtpd->accounts, msg->req, &msg->userinfo);
 }
 
 static void
@@ -85,6 +129,14 @@ on_agent_start(void *ctx, struct channel *ch, const union message *msg, int fd)
 	(void)ch;
 	(void)fd;
 	runas_start(c, &msg->agent_start);
+}
+
+static void
+on_agent_end(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	runas_let_go(ctx, msg->req);
 }
 
 static void
@@ -168,6 +220,14 @@ on_pause(void *ctx, struct channel *ch, const union message *msg, int fd)
 }
 
 static void
+on_table_update(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	update_answer(ctx, &msg->table_update);
+}
+
+static void
 on_stats(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	const struct child *control = ctx;
@@ -217,12 +277,16 @@ const channel_handler smtpd_handlers[MSG__MAX] = {
     [MSG_entered] = on_entered,
     [MSG_seccomp_listener] = on_listener,
     [MSG_user] = on_user,
+    [MSG_userinfo] = on_userinfo,
+    [MSG_forward_get] = on_forward_get,
     [MSG_agent_start] = on_agent_start,
+    [MSG_agent_end] = on_agent_end,
     [MSG_relink] = on_relink,
     [MSG_shadow] = on_shadow,
     [MSG_helper_get] = on_helper_get,
     [MSG_procs] = on_procs,
     [MSG_pause] = on_pause,
+    [MSG_table_update] = on_table_update,
     [MSG_stats] = on_stats,
 #ifdef TEST_HOOKS
     [MSG_probe] = on_probe,

@@ -10,8 +10,7 @@
 #include "smtpd/smtpd.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,78 +25,11 @@
 #include "lib/base/str.h"
 #include "lib/base/time.h"
 #include "lib/net/addr.h"
+#include "smtpd/listen_hosts.h"
 
 #define LISTENING_MAX  256
 #define BACKLOG	       1024
-#define HOSTS_MAX      16
 #define PREDECESSOR_MS 2000 /* after the start */
-
-/* -- what a "listen on" means: one address, an interface's, or a name's -- */
-
-struct hosts {
-	struct addr list[HOSTS_MAX];
-	size_t n;
-};
-
-static void
-hosts_add(struct hosts *h, const struct sockaddr *sa, uint16_t port, int family)
-{
-	struct addr *a = &h->list[h->n];
-
-	if (h->n == HOSTS_MAX || (family != AF_UNSPEC && sa->sa_family != family))
-		return;
-	memset(a, 0, sizeof(*a));
-	if (sa->sa_family == AF_INET) {
-		a->len = sizeof(struct sockaddr_in);
-		memcpy(&a->ss, sa, a->len);
-		((struct sockaddr_in *)&a->ss)->sin_port = htons(port);
-	} else if (sa->sa_family == AF_INET6) {
-		a->len = sizeof(struct sockaddr_in6);
-		memcpy(&a->ss, sa, a->len);
-		((struct sockaddr_in6 *)&a->ss)->sin6_port = htons(port);
-	} else
-		return;
-	h->n++;
-}
-
-static void
-hosts_of_interface(struct hosts *h, const struct conf_listener *l)
-{
-	struct ifaddrs *all, *i;
-
-	if (getifaddrs(&all) == -1)
-		return;
-	for (i = all; i != NULL; i = i->ifa_next)
-		if (i->ifa_addr != NULL && strcmp(i->ifa_name, l->host) == 0)
-			hosts_add(h, i->ifa_addr, l->port, l->family);
-	freeifaddrs(all);
-}
-
-static void
-hosts_of_name(struct hosts *h, const struct conf_listener *l)
-{
-	struct addrinfo hints = {.ai_family = l->family, .ai_socktype = SOCK_STREAM}, *all, *i;
-
-	if (getaddrinfo(l->host, NULL, &hints, &all) != 0)
-		return;
-	for (i = all; i != NULL; i = i->ai_next)
-		hosts_add(h, i->ai_addr, l->port, l->family);
-	freeaddrinfo(all);
-}
-
-static void
-hosts_find(struct hosts *h, const struct conf_listener *l)
-{
-	struct addr a;
-
-	h->n = 0;
-	if (addr_parse(l->host, l->port, &a) == 0)
-		hosts_add(h, (const struct sockaddr *)&a.ss, l->port, l->family);
-	else if (strcmp(l->host, "socket") != 0)
-		hosts_of_interface(h, l);
-	if (h->n == 0 && strcmp(l->host, "socket") != 0)
-		hosts_of_name(h, l);
-}
 
 /* -- sockets -- */
 
@@ -456,10 +388,23 @@ listen_open_admin(struct smtpd *d)
 	/* It may lie in a directory of the admin's choice, as in a checkout of another's. */
 	if (check_way(path, why) == -1)
 		log_failed("admin-socket-unsafe", path, why);
-	if ((d->admin_fd = open_unix(d, path, 0660, admin_group(d))) != -1)
-		return 0;
-	log_failed("admin-socket-failed", path, strerror(errno));
-	return -1;
+	if ((d->admin.fd = open_unix(d, path, 0660, admin_group(d))) == -1) {
+		log_failed("admin-socket-failed", path, strerror(errno));
+		return -1;
+	}
+	str_cut(d->admin.host, sizeof(d->admin.host), path); /* it fits in a sockaddr */
+	remember_path(&d->admin);
+	return 0;
+}
+
+void
+listen_close_admin(struct smtpd *d)
+{
+	if (d->admin.fd == -1)
+		return;
+	remove_path(&d->admin);
+	(void)close(d->admin.fd);
+	d->admin.fd = -1;
 }
 
 /* -- to the processes that accept -- */
@@ -480,8 +425,8 @@ listen_send(struct smtpd *d, struct child *c)
 	static const struct msg_listen_clear clear;
 	size_t i;
 
-	if (c->row->role == ROLE_CONTROL && d->admin_fd != -1)
-		send_copy(c, d->admin_fd, 0);
+	if (c->row->role == ROLE_CONTROL && d->admin.fd != -1)
+		send_copy(c, d->admin.fd, 0);
 	if (c->row->role != ROLE_SESSION)
 		return;
 	(void)channel_send(c->ch, MSG_listen_clear, &clear);

@@ -20,6 +20,8 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "smtpd/accounts.h"
+#include "smtpd/hand.h"
 
 #ifndef PATH_CONF
 #define PATH_CONF "/etc/postern/smtpd.conf"
@@ -176,8 +178,8 @@ start(struct smtpd *d)
 	if (!d->privileged)
 		log_info("event=rootless note=\"same filters and Landlock rules, one account, no "
 			 "chroot\"");
-	if (find_empty(d) == -1 || watch_signals(d) == -1 || listen_open_admin(d) == -1 ||
-	    listen_open(d) == -1)
+	if ((d->accounts = accounts_create(d)) == NULL || find_empty(d) == -1 ||
+	    watch_signals(d) == -1 || listen_open_admin(d) == -1 || listen_open(d) == -1)
 		return -1;
 	if (privileges_keep(d->privileged) == -1) {
 		log_warn("event=privileges error=\"%s\"", strerror(errno));
@@ -199,12 +201,11 @@ stop(struct smtpd *d)
 
 	while ((c = TAILQ_FIRST(&d->children)) != NULL)
 		child_free(c);
+	accounts_free(d->accounts);
+	hands_free(d);
 	listen_close(d);
 	free(d->listening);
-	if (d->admin_fd != -1) {
-		(void)close(d->admin_fd);
-		(void)unlink(d->conf->values.socket);
-	}
+	listen_close_admin(d);
 	for (i = 0; i < NITEMS(d->signals); i++)
 		if (d->signals[i] != NULL)
 			event_free(d->signals[i]);
@@ -221,11 +222,12 @@ stop(struct smtpd *d)
 int
 main(int argc, char **argv)
 {
-	static struct smtpd d = {.conf_path = PATH_CONF, .libexec = PATH_LIBEXEC, .admin_fd = -1};
+	static struct smtpd d = {.conf_path = PATH_CONF, .libexec = PATH_LIBEXEC, .admin.fd = -1};
 	bool check = false;
 
 	log_set_name("smtpd");
 	TAILQ_INIT(&d.children);
+	TAILQ_INIT(&d.hands);
 	if (options(&d, argc, argv, &check) == -1) {
 		if (errno != 0)
 			(void)fprintf(stderr, "smtpd: %s\n", strerror(errno));

@@ -97,6 +97,16 @@ fact_descriptors(pid_t pid)
 	return n > 2 ? n - 2 : 0;
 }
 
+/* Somebody's home; the real root it must not be.  Its file system is not asked: it may not answer. */
+static bool
+fact_root_of_agent(const char *path)
+{
+	char root[2];
+	ssize_t n = readlink(path, root, sizeof(root));
+
+	return n > 0 && !(n == 1 && root[0] == '/');
+}
+
 /* Its "/" and the directory it should be, compared as the kernel knows them. */
 static bool
 fact_root(const struct child *c)
@@ -105,12 +115,9 @@ fact_root(const struct child *c)
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/root", (int)c->pid);
-	if (stat(path, &is) == -1)
-		return false;
-	if (c->row->root == ROOT_MAILBOX) /* somebody's home; the real root it must not be */
-		return stat("/", &should) == 0 &&
-		       (is.st_ino != should.st_ino || is.st_dev != should.st_dev);
-	if (stat(child_root(c), &should) == -1)
+	if (c->row->root == ROOT_MAILBOX)
+		return fact_root_of_agent(path);
+	if (stat(path, &is) == -1 || stat(child_root(c), &should) == -1)
 		return false;
 	return is.st_ino == should.st_ino && is.st_dev == should.st_dev;
 }

@@ -51,27 +51,49 @@ conf_load(const char *path)
 	return conf;
 }
 
-/* Rights can't grow in a living process: where the ports changed, a fresh one takes over. */
+static bool
+has_port(const struct child *c, uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < c->rights.nconnect_ports; i++)
+		if (c->rights.connect_ports[i] == port)
+			return true;
+	return false;
+}
+
 static bool
 ports_changed(const struct child *c)
 {
 	uint16_t ports[ROLE_PORTS_MAX];
-	size_t n = slice_ports(c->smtpd, c->row->ports, ports, ROLE_PORTS_MAX);
+	size_t n = slice_ports(c->smtpd, c->row->ports, ports, ROLE_PORTS_MAX), i;
 
+	/* A small file that is wrong says nothing of its port: its table stays what it was. */
+	if (c->row->ports == PORTS_TABLES && !slice_ports_are_known(c->smtpd)) {
+		for (i = 0; i < n; i++)
+			if (!has_port(c, ports[i]))
+				return true;
+		return false;
+	}
 	return n != c->rights.nconnect_ports ||
 	       memcmp(ports, c->rights.connect_ports, n * sizeof(ports[0])) != 0;
+}
+
+bool
+reload_ports(struct child *c)
+{
+	if (!ports_changed(c))
+		return false;
+	supervise_restart(c, "other ports to connect to");
+	return true;
 }
 
 static void
 reload_child(struct child *c)
 {
-	if (c->ch == NULL || c->draining || c->row->on_demand)
+	if (c->ch == NULL || c->draining || c->row->on_demand || !child_is_wanted(c))
 		return;
-	if (ports_changed(c)) {
-		supervise_restart(c, "other ports to connect to");
-		return;
-	}
-	if (slice_send(c) == -1)
+	if (!reload_ports(c) && slice_send(c) == -1)
 		log_warn(
 		    "event=reload-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
 }
@@ -170,5 +192,7 @@ reload(struct smtpd *d)
 	listen_or_retry(d);
 	TAILQ_FOREACH (c, &d->children, entry)
 		reload_child(c);
+	if (children_start_tables(d) == -1)
+		log_warn("event=reload note=\"a program of tables is missing\"");
 	log_info("event=reloaded generation=%u", d->generation);
 }

@@ -36,6 +36,13 @@ const struct role_row role_rows[] = {
 		.conf = CONF_FOR_HASHER, .count = COUNT_HASHERS,
 	},
 	{
+		/* Asks database servers for lookup and the vault.  Talks to those servers alone. */
+		.role = ROLE_TABLE, .account = "_postern-table", .root = ROOT_EMPTY,
+		.rights = RIGHT_BASE | RIGHT_CONNECT | RIGHT_READ_FD,
+		.limits = {.descriptors = 1024, .address_space_bytes = GB},
+		.ports = PORTS_TABLES, .conf = CONF_FOR_TABLE, .count = COUNT_TABLES,
+	},
+	{
 		/* Talks SMTP with strangers.  No file, no outgoing connection. */
 		.role = ROLE_SESSION, .account = "_postern-session", .root = ROOT_EMPTY,
 		.rights = RIGHT_BASE | RIGHT_ACCEPT | RIGHT_TLS,
@@ -50,9 +57,9 @@ const struct role_row role_rows[] = {
 		.conf = CONF_FOR_QUEUE,
 	},
 	{
-		/* Asks the DNS and tables.  Talks to resolvers alone. */
+		/* Asks the DNS and tables.  Talks to resolvers alone; reads databases it is handed. */
 		.role = ROLE_LOOKUP, .account = "_postern-lookup", .root = ROOT_EMPTY,
-		.rights = RIGHT_BASE | RIGHT_DNS | RIGHT_READ_FD,
+		.rights = RIGHT_BASE | RIGHT_DNS | RIGHT_READ_FD | RIGHT_READ_DB,
 		.limits = {.descriptors = 4096, .address_space_bytes = GB},
 		.ports = PORTS_RESOLVER, .conf = CONF_FOR_LOOKUP,
 	},

@@ -14,11 +14,11 @@ enum role_root {
 	ROOT_MAILBOX /* the directory below which one account's mailboxes lie */
 };
 
-/* Which TCP ports a role may connect to; they come from smtpd.conf. */
-enum role_ports { PORTS_NONE, PORTS_RESOLVER, PORTS_SMTP };
+/* Which TCP ports a role may connect to; they come from smtpd.conf, and what it names. */
+enum role_ports { PORTS_NONE, PORTS_RESOLVER, PORTS_SMTP, PORTS_TABLES };
 
-/* How many processes; smtpd.conf may say it. */
-enum role_count { COUNT_ONE, COUNT_SESSIONS, COUNT_HASHERS };
+/* How many processes; smtpd.conf may say it.  TABLES: one for each kind of table that it has. */
+enum role_count { COUNT_ONE, COUNT_SESSIONS, COUNT_HASHERS, COUNT_TABLES };
 
 struct role_row {
 	enum role role;

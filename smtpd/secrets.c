@@ -150,6 +150,13 @@ end_file(struct child *c, struct span data)
 	return send_data(c, f, data, true);
 }
 
+/* The process has it, and nobody asked for another. */
+static bool
+is_kept(const struct child *c, const struct secret_file *file)
+{
+	return c->feed.tables_only && file->kind != IPC_DATA_TABLE;
+}
+
 /* A certificate that its key does not match is of no use: the pair of before is. */
 static bool
 is_of_bad_pki(const struct smtpd *d, const struct secret_file *file)
@@ -175,7 +182,7 @@ secrets_begin(struct child *c, const struct secret_file *file)
 
 	f->kind = file->kind;
 	str_cut(f->name, sizeof(f->name), file->name);
-	if (c->has_files && is_of_bad_pki(c->smtpd, file))
+	if (c->has_files && (is_kept(c, file) || is_of_bad_pki(c->smtpd, file)))
 		return secrets_give_up(c);
 	if ((why = secrets_open(file, &f->fd, &st)) != NULL) {
 		log_file(file, "file-not-read", why);

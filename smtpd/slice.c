@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * To each its part of smtpd.conf, and the way there: files first, the text,
- * and the word that it is whole.  A table may be larger than a channel holds, so that
- * what does not fit waits until there is room.
+ * To each its part of smtpd.conf, and the way there: what is read for it, the text,
+ * the word that it is whole, and then the files that the text names.  A table may be larger
+ * than a channel holds, so that what does not fit waits until there is room.
  *
  * Invariant: the order.  A reload begins anew with those that it finds on the way.
  */
@@ -15,6 +15,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/conf/postgres.h"
 
 static int
 send_text(struct child *c, const struct buf *text)
@@ -59,7 +60,11 @@ send_more(struct child *c)
 		return secrets_begin(c, &file);
 	f->active = false;
 	c->has_files = true;
-	return send_conf(c) == -1 ? -1 : child_configured(c);
+	if (send_conf(c) == -1)
+		return -1;
+	if (!f->tables_only)
+		files_send(c);
+	return child_configured(c);
 }
 
 static int
@@ -98,8 +103,8 @@ slice_on_pressure(void *ctx, struct channel *ch, bool high)
 		event_active(c->feed.more, EV_TIMEOUT, 0);
 }
 
-int
-slice_send(struct child *c)
+static int
+feed_begin(struct child *c, bool tables_only)
 {
 	struct feed *f = &c->feed;
 
@@ -107,9 +112,21 @@ slice_send(struct child *c)
 	if (f->more == NULL && (f->more = event_new(c->smtpd->base, -1, 0, on_room, c)) == NULL)
 		return -1;
 	f->next = 0;
+	f->tables_only = tables_only;
 	f->active = true;
-	files_send(c);
-	return send_what_fits(c);
+	return 0;
+}
+
+int
+slice_send(struct child *c)
+{
+	return feed_begin(c, false) == -1 ? -1 : send_what_fits(c);
+}
+
+int
+slice_send_tables(struct child *c)
+{
+	return feed_begin(c, true) == -1 ? -1 : send_what_fits(c);
 }
 
 void
@@ -136,16 +153,25 @@ ports_add(uint16_t port, uint16_t *ports, size_t n, size_t max)
 	return n;
 }
 
-/* Every "@port" of a list of forwarders, 53 for those that name none. */
+/* Every "@port" of a list of name servers. */
 static size_t
-ports_of_forwarders(const char *list, uint16_t *ports, size_t max)
+ports_of_servers(const char *list, uint16_t *ports, size_t n, size_t max)
 {
-	size_t n = ports_add(53, ports, 0, max);
 	const char *at;
 
 	for (at = list; at != NULL && (at = strchr(at, '@')) != NULL; at++)
 		n = ports_add((uint16_t)strtoul(at + 1, NULL, 10), ports, n, max);
 	return n;
+}
+
+/* 53 is that of all who name none, and of those whom the DNS itself names. */
+static size_t
+ports_of_resolver(const struct conf_values *v, uint16_t *ports, size_t max)
+{
+	size_t n = ports_add(53, ports, 0, max);
+
+	n = ports_of_servers(v->resolver_forward, ports, n, max);
+	return ports_of_servers(v->resolver_root, ports, n, max);
 }
 
 /* "smtp://label@host:2525" has a port; without one the scheme's own. */
@@ -162,6 +188,47 @@ ports_of_host(const char *host, uint16_t *ports, size_t n, size_t max)
 	return n;
 }
 
+/* 0: it can't be read, and who is handed the file says why. */
+static uint16_t
+port_of_table(const char *path)
+{
+	char why[FILES_WHY_MAX];
+	struct postgres p;
+	uint16_t port;
+
+	if (files_postgres(path, &p, why) == -1)
+		return 0;
+	port = p.port_number;
+	postgres_free(&p);
+	return port;
+}
+
+/* Of the servers that tables are in, as their small files say. */
+static size_t
+ports_of_tables(const struct conf *conf, uint16_t *ports, size_t max)
+{
+	uint16_t port;
+	size_t i, n = 0;
+
+	for (i = 0; i < conf->ntables; i++)
+		if (conf->tables[i].kind == CONF_TABLE_POSTGRES &&
+		    (port = port_of_table(conf->tables[i].path)) != 0)
+			n = ports_add(port, ports, n, max);
+	return n;
+}
+
+bool
+slice_ports_are_known(const struct smtpd *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->conf->ntables; i++)
+		if (d->conf->tables[i].kind == CONF_TABLE_POSTGRES &&
+		    port_of_table(d->conf->tables[i].path) == 0)
+			return false;
+	return true;
+}
+
 size_t
 slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max)
 {
@@ -169,8 +236,10 @@ slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_
 
 	if (which == PORTS_NONE)
 		return 0;
+	if (which == PORTS_TABLES)
+		return ports_of_tables(d->conf, ports, max);
 	if (which == PORTS_RESOLVER)
-		return ports_of_forwarders(d->conf->values.resolver_forward, ports, max);
+		return ports_of_resolver(&d->conf->values, ports, max);
 	n = ports_add(25, ports, 0, max);
 	for (i = 0; i < d->conf->nactions; i++)
 		if (d->conf->actions[i].host != NULL)

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "lib/conf/conf.h"
+#include "lib/conf/database.h"
 #include "lib/ipc/channel.h"
 #include "smtpd/roles.h"
 
@@ -25,15 +26,24 @@
  *   slice.c       the part of smtpd.conf of each role, and its way there
  *   files.c       files that a role is handed open
  *   secrets.c     files that are read for it: certificates, keys, passwords
- *   listen.c      opens ports and the admin socket
+ *   update.c      one table's files, handed over again: smtpctl update table
+ *   listen.c      opens ports and the admin socket; listen_hosts.c: which
  *   reload.c      reads smtpd.conf; SIGHUP
- *   runas.c       delivery agents as their users; accounts
+ *   accounts.c    who an account is
+ *   userbase.c    of a table of accounts
+ *   runas.c       delivery agents as their users
+ *   hand.c        processes for what may hang, or takes the rights of somebody else
+ *   hand_walls.c  what those can't do
+ *   forward.c     ~/.forward, opened as the account
+ *   include.c     files that tables include
  *   shadow.c      password hashes of system accounts, for the vault
  *   helper.c      connections to token helpers and Dovecot, for the vault
  *   proc.c        what the kernel says of each process
  *   dispatch.c    what the children may ask for
  *   check.c       smtpd -n; the directories and groups of sockets
- *   check_pki.c   smtpd -n: certificates, tried by the vault's program
+ *   check_pki.c   smtpd -n: certificates
+ *   check_table.c smtpd -n: tables
+ *   check_run.c   smtpd -n: what is in their files, tried by other programs
  */
 struct event;
 struct event_base;
@@ -42,12 +52,21 @@ struct smtpd;
 /* What a process is being sent of its part; as much at once as its channel takes. */
 struct feed {
 	bool active;
-	size_t next; /* of secrets_next() */
-	int fd;	     /* of the file at hand, and what follows is that file's; -1: none */
+	bool tables_only; /* of its files; the others are as they were */
+	size_t next;	  /* of secrets_next() */
+	int fd;		  /* of the file at hand, and what follows is that file's; -1: none */
 	uint64_t left;
 	enum ipc_data kind;
 	char name[IPC_NAME_MAX + 1];
 	struct event *more; /* there is room again */
+};
+
+/* Who asked may have died meanwhile, and its place be taken by another: asker_alive(). */
+struct asker {
+	struct smtpd *smtpd;
+	const struct child *child;
+	pid_t pid;
+	uint32_t req;
 };
 
 struct child { /* owned by the list in struct smtpd, until it is reaped */
@@ -74,7 +93,14 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	int64_t shadow_ms; /* the vault: since when its questions for hashes are counted */
 	unsigned int nshadow;
 	uint32_t restarts, fast_deaths;
-	char user[IPC_WORD_MAX + 1]; /* agents: for whom */
+	bool condemned; /* it was killed; a file system of its user's making may hold it still */
+	struct agent_life {
+		char user[IPC_WORD_MAX + 1]; /* for whom */
+		char *base;		     /* the directory that is to be its root */
+		struct asker asker;	     /* of smtpd-delivery */
+		int link_fd; /* for it, when the agent has entered; -1: there is none */
+		bool let_go; /* by it */
+	} agent;
 };
 
 struct listening {	/* an open port or Unix socket; owned by the array in struct smtpd */
@@ -88,7 +114,17 @@ struct listening {	/* an open port or Unix socket; owned by the array in struct 
 	bool wanted;
 };
 
+/* An account whose home did not answer; it is not asked again so soon (forward.c). */
+struct silent_home {
+	char name[IPC_WORD_MAX + 1], userbase[IPC_WORD_MAX + 1];
+	int64_t until_ms;
+};
+#define SILENT_HOMES_MAX 64 /* the oldest is forgotten */
+
 TAILQ_HEAD(children, child);
+struct accounts;
+struct hand;
+TAILQ_HEAD(hands, hand);
 
 struct smtpd {
 	struct event_base *base;
@@ -96,9 +132,13 @@ struct smtpd {
 	bool *pki_is_bad; /* of conf's pkis: who has the files of before keeps them; NULL: none */
 	uint32_t generation;
 	struct children children;
+	struct hands hands;
+	struct accounts *accounts;
+	struct silent_home silent_homes[SILENT_HOMES_MAX];
+	size_t nsilent_homes; /* ever */
 	struct listening *listening;
 	size_t nlistening;
-	int admin_fd;
+	struct listening admin; /* fd -1: it is not open */
 	char conf_path[PATH_MAX], libexec[PATH_MAX], empty[PATH_MAX], hostname[256];
 	bool privileged, verbose, foreground, to_syslog, draining, smtp_paused, delivery_paused;
 	uid_t uid_base; /* numeric accounts from here on; 0: the named ones */
@@ -118,6 +158,9 @@ void child_condemn(struct child *c);		   /* it is of no use: kill it, supervise.
 int child_configured(struct child *c) WARN_UNUSED; /* its part is with it: what comes next */
 void child_free(struct child *c);
 int children_start(struct smtpd *d) WARN_UNUSED;
+/* The programs of tables that the configuration needs, and no other.  -1: ENOMEM. */
+int children_start_tables(struct smtpd *d) WARN_UNUSED;
+bool child_is_wanted(const struct child *c);   /* by the configuration of now */
 const char *child_root(const struct child *c); /* by the configuration of now */
 const char *child_name(const struct child *c); /* "session/0", until the next call */
 
@@ -126,6 +169,7 @@ void links_make(struct child *c); /* to each of its living peers */
 void links_remake(struct child *c, enum role role, uint32_t instance);
 
 /* supervise.c */
+void supervise_start(struct child *c); /* and again and again, should it fail */
 void supervise_reap(struct smtpd *d);
 void supervise_drain(struct smtpd *d);
 void supervise_expect_entry(struct child *c); /* within seconds, or it is killed */
@@ -133,23 +177,38 @@ void supervise_expect_end(struct child *c);   /* the same: it closed its channel
 void supervise_listen_for_violations(struct child *c, int fd);
 void
 supervise_restart(struct child *c, const char *why); /* gently: drains it, then starts it anew */
+void
+supervise_end(struct child *c, const char *why); /* the same, for good; one that is dead is freed */
 
 /*
  * slice.c.  What does not fit into the channel follows when there is room; -1: it failed at once.
  * When all is sent child_configured() is called.
  */
 int slice_send(struct child *c) WARN_UNUSED;
-void slice_stop(struct child *c); /* whatever is on its way is left */
+int slice_send_tables(struct child *c) WARN_UNUSED; /* the same, certificates and keys left out */
+void slice_stop(struct child *c);		    /* whatever is on its way is left */
 void slice_on_pressure(void *ctx, struct channel *ch, bool high);
 size_t slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max);
+bool
+slice_ports_are_known(const struct smtpd *d); /* those of tables: each small file says its own */
 
 /* files.c */
-struct database;
 #define FILES_WHY_MAX 256
 int files_read(void *arg, const char *path, struct buf *out) WARN_UNUSED; /* a conf_reader */
 void files_send(struct child *c);
-/* The small configuration of a SQLite table; -1 and why. */
-int files_database(const char *path, struct database *db, char why[FILES_WHY_MAX]) WARN_UNUSED;
+enum files_sent { FILES_SENT, FILES_NOT_ITS, FILES_UNREAD };
+/* The files of a table, to a process that is to have them; UNREAD: why was logged, too. */
+enum files_sent
+files_send_table(struct child *c, const struct conf_table *t, char why[FILES_WHY_MAX]);
+/* Is it no text of a table, no indexed table?  NULL: it is one. */
+const char *files_text_fault(int fd);
+const char *files_index_fault(int fd);
+/* The small configuration of a table in a data base; -1 and why. */
+int files_database(enum database_kind kind, const char *path, struct database *db,
+    char why[FILES_WHY_MAX]) WARN_UNUSED;
+
+struct postgres;
+int files_postgres(const char *path, struct postgres *out, char why[FILES_WHY_MAX]) WARN_UNUSED;
 
 /* secrets.c */
 struct stat;
@@ -171,28 +230,29 @@ int secrets_give_up(struct child *c);
 int
 listen_open(struct smtpd *d) WARN_UNUSED; /* what smtpd.conf asks for; keeps what is open already */
 int listen_open_admin(struct smtpd *d) WARN_UNUSED;
+void listen_close_admin(struct smtpd *d); /* and removes its name, if it still is ours */
 void listen_send(struct smtpd *d, struct child *c);
 void listen_close(struct smtpd *d);
 
 /* reload.c */
 struct conf *conf_load(const char *path);
 void reload(struct smtpd *d);
+/* Rights can't grow in a living process: where its ports changed, a fresh one takes over. */
+bool reload_ports(struct child *c);
 
 /* runas.c */
-struct account {
-	uid_t uid;
-	gid_t gid;
-	char home[PATH_MAX];
-};
-int
-account_of_role(const struct smtpd *d, const struct role_row *row, struct account *out) WARN_UNUSED;
-/* IPC_OK, IPC_GONE (no such account), IPC_RETRY. */
-enum ipc_outcome account_find(const char *name, struct account *out);
 void runas_start(struct child *delivery, const struct msg_agent_start *m);
+void runas_entered(struct child *agent);
+void runas_let_go(struct child *delivery, uint32_t req); /* of no more use to it */
+void runas_delivery_lost(const struct child *delivery);
+void runas_given_up(struct child *agent); /* it ended, or will: who waits for it hears of it */
 
 /* shadow.c, helper.c */
 void shadow_answer(struct child *vault, const struct msg_shadow *m);
 void helper_answer(struct child *vault, const struct msg_helper_get *m);
+
+/* update.c */
+void update_answer(struct child *control, const struct msg_table_update *m);
 
 /* privileges.c */
 int privileges_keep(bool privileged) WARN_UNUSED; /* of root, only what the parent needs */
@@ -204,9 +264,10 @@ void proc_answer(struct smtpd *d, struct channel *control, uint32_t req);
 extern const channel_handler smtpd_handlers[MSG__MAX];
 void dispatch_pause_state(struct child *c);
 
-/* check_pki.c */
+/* check_pki.c, check_table.c */
 struct checking;
 void check_pkis(struct checking *k);
+void check_tables(struct checking *k);
 bool check_pki_is_good(struct smtpd *d, const struct conf_pki *p); /* what is not, is logged */
 
 /* check.c */

@@ -25,6 +25,8 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/base/time.h"
+#include "lib/conf/table_program.h"
+#include "smtpd/accounts.h"
 
 #define CHILD_FD       3
 #define LANDLOCK_FLOOR 0 /* any kernel; what is lost is shown */
@@ -36,7 +38,7 @@ child_name(const struct child *c)
 	static char name[96];
 
 	if (c->row->role == ROLE_AGENT)
-		(void)snprintf(name, sizeof(name), "agent/%s", c->user);
+		(void)snprintf(name, sizeof(name), "agent/%s", c->agent.user);
 	else
 		(void)snprintf(name, sizeof(name), "%s/%u", role_word(c->row->role), c->instance);
 	return name;
@@ -52,7 +54,7 @@ child_create(struct smtpd *d, const struct role_row *row, uint32_t instance)
 	c->smtpd = d;
 	c->row = row;
 	c->instance = instance;
-	c->listener_fd = c->feed.fd = -1;
+	c->listener_fd = c->feed.fd = c->agent.link_fd = -1;
 	TAILQ_INSERT_TAIL(&d->children, c, entry);
 	return c;
 }
@@ -79,15 +81,27 @@ become_program(const char *path, const char *name, int fd, char *const environme
 }
 
 static int
+program_name(const struct child *c, char *dst, size_t size)
+{
+	const char *program = role_program(c->row->role);
+
+	if (c->row->count != COUNT_TABLES)
+		return str_copy(dst, size, program);
+	return str_format(
+	    dst, size, "%s-%s", program, table_program_word((enum table_program)c->instance));
+}
+
+static int
 spawn(struct child *c, int *fd)
 {
 	struct smtpd *d = c->smtpd;
-	const char *name = role_program(c->row->role), *zone = getenv("TZ");
-	char path[PATH_MAX], tz[PATH_MAX];
+	const char *zone = getenv("TZ");
+	char name[64], path[PATH_MAX], tz[PATH_MAX];
 	char *environment[] = {"PATH=/usr/bin:/bin", "LANG=C", NULL, NULL};
 	int pair[2];
 
-	if (str_format(path, sizeof(path), "%s/%s", d->libexec, name) == -1)
+	if (program_name(c, name, sizeof(name)) == -1 ||
+	    str_format(path, sizeof(path), "%s/%s", d->libexec, name) == -1)
 		return -1;
 	/* Dates in mail carry the zone of the host, however it was told to us. */
 	if (zone != NULL && str_format(tz, sizeof(tz), "TZ=%s", zone) == 0)
@@ -117,7 +131,7 @@ child_root(const struct child *c)
 	case ROOT_SPOOL:
 		return c->smtpd->conf->values.spool;
 	case ROOT_MAILBOX:
-		return "."; /* the agent stands in its directory before it enters */
+		return c->agent.base;
 	case ROOT_EMPTY:
 		break;
 	}
@@ -158,8 +172,18 @@ instances_of(const struct smtpd *d, const struct role_row *row)
 		n = cores < HASHERS_MAX ? cores : HASHERS_MAX;
 		n = v->auth_processes != 0 ? v->auth_processes : n;
 		break;
+	case COUNT_TABLES:
+		n = TABLE_PROGRAM__MAX;
+		break;
 	}
 	return n > IPC_INSTANCES_MAX ? IPC_INSTANCES_MAX : (uint32_t)n;
+}
+
+bool
+child_is_wanted(const struct child *c)
+{
+	return c->row->count != COUNT_TABLES ||
+	       table_program_is_used(c->smtpd->conf, (enum table_program)c->instance);
 }
 
 static int
@@ -283,7 +307,7 @@ child_spawn(struct child *c)
 	if (spawn(c, &fd) == -1)
 		return -1;
 	c->started_ms = time_mono_ms();
-	c->has_entered = c->locked = c->draining = c->has_files = false;
+	c->has_entered = c->locked = c->draining = c->has_files = c->condemned = false;
 	if ((c->ch = channel_create(d->base, fd, c->row->role, c->instance, &d->rules)) == NULL) {
 		(void)close(fd);
 		return -1;
@@ -298,10 +322,13 @@ child_start(struct child *c)
 {
 	struct account account;
 
-	if (account_of_role(c->smtpd, c->row, &account) == -1)
-		return -1;
-	c->uid = account.uid;
-	c->gid = account.gid;
+	/* Once: who knows the names may be far, and a restart is not to wait for him. */
+	if (c->uid == 0) {
+		if (account_of_role(c->smtpd, c->row, &account) == -1)
+			return -1;
+		c->uid = account.uid;
+		c->gid = account.gid;
+	}
 	if (prepare_root(c) == -1 || child_spawn(c) == -1)
 		return -1;
 	return child_introduce(c);
@@ -321,8 +348,10 @@ child_start_agent(struct child *c)
 void
 child_condemn(struct child *c)
 {
-	if (c->pid > 0)
-		(void)kill(c->pid, SIGKILL);
+	if (c->pid <= 0)
+		return;
+	(void)kill(c->pid, SIGKILL);
+	c->condemned = true;
 }
 
 void
@@ -336,7 +365,48 @@ child_free(struct child *c)
 	if (c->timer != NULL)
 		event_free(c->timer);
 	supervise_listen_for_violations(c, -1);
+	if (c->agent.link_fd != -1)
+		(void)close(c->agent.link_fd);
+	free(c->agent.base);
 	free(c);
+}
+
+static int
+start_failed(const struct role_row *row)
+{
+	log_warn("event=start-failed role=%s error=\"%s\"", role_word(row->role), strerror(errno));
+	return -1;
+}
+
+static struct child *
+child_find(struct smtpd *d, const struct role_row *row, uint32_t instance)
+{
+	struct child *c;
+
+	TAILQ_FOREACH (c, &d->children, entry)
+		if (c->row == row && c->instance == instance)
+			return c;
+	return NULL;
+}
+
+/* A table that can't be asked is no reason to do without the rest: it is tried again. */
+int
+children_start_tables(struct smtpd *d)
+{
+	const struct role_row *row = role_row(ROLE_TABLE);
+	struct child *c;
+	uint32_t n;
+
+	for (n = 0; n < instances_of(d, row); n++) {
+		c = child_find(d, row, n);
+		if (c == NULL && (c = child_create(d, row, n)) == NULL)
+			return start_failed(row);
+		if (!child_is_wanted(c))
+			supervise_end(c, "no table needs it");
+		else if (c->pid == 0)
+			supervise_start(c);
+	}
+	return 0;
 }
 
 int
@@ -346,17 +416,14 @@ children_start(struct smtpd *d)
 	size_t i;
 
 	for (i = 0; i < role_nrows; i++) {
-		if (role_rows[i].on_demand)
+		if (role_rows[i].on_demand || role_rows[i].count == COUNT_TABLES)
 			continue;
 		for (n = 0; n < instances_of(d, &role_rows[i]); n++) {
 			struct child *c = child_create(d, &role_rows[i], n);
 
-			if (c == NULL || child_start(c) == -1) {
-				log_warn("event=start-failed role=%s error=\"%s\"",
-				    role_word(role_rows[i].role), strerror(errno));
-				return -1;
-			}
+			if (c == NULL || child_start(c) == -1)
+				return start_failed(&role_rows[i]);
 		}
 	}
-	return 0;
+	return children_start_tables(d);
 }

@@ -20,18 +20,21 @@
 #include "lib/base/log.h"
 #include "lib/base/time.h"
 #include "lib/role/watch.h"
+#include "smtpd/accounts.h"
+#include "smtpd/hand.h"
 
 #define FAST_DEATH_MS  1000 /* living less than this counts towards the back-off */
 #define FIRST_DELAY_MS 25
 #define DELAY_MAX_MS   1000  /* serving again within two seconds */
+#define TABLES_MAX_MS  30000 /* a program of tables that can't live may not be installed at all */
 #define GOODBYE_MS     3000  /* from hanging up on us to the end of the process */
 #define ENTRY_MS       15000 /* for a child to enter its role */
 #define DRAIN_MS       10000
 
 /* Who goes first: nobody may need a process that is gone already. */
-static const enum role drain_order[][5] = {
+static const enum role drain_order[][6] = {
     {ROLE_SESSION, ROLE_DELIVERY, ROLE_AGENT},
-    {ROLE_CONTROL, ROLE_QUEUE, ROLE_LOOKUP, ROLE_VAULT, ROLE_HASHER},
+    {ROLE_CONTROL, ROLE_QUEUE, ROLE_LOOKUP, ROLE_VAULT, ROLE_HASHER, ROLE_TABLE},
 };
 
 /* -- forbidden system calls -- */
@@ -98,24 +101,40 @@ log_death(const struct child *c, int status)
 	logline_end(&l);
 }
 
-static void
-start_again(struct child *c)
-{
-	const struct timeval later = {DELAY_MAX_MS / 1000, DELAY_MAX_MS % 1000 * 1000};
+static void set_timer(struct child *c, int64_t ms);
 
-	c->restarts++;
+static int64_t
+delay_max_ms(const struct child *c)
+{
+	return c->row->count == COUNT_TABLES ? TABLES_MAX_MS : DELAY_MAX_MS;
+}
+
+/* What fails is tried again. */
+void
+supervise_start(struct child *c)
+{
 	if (child_start(c) == 0) {
-		log_info("event=restarted process=%s restarts=%u", child_name(c), c->restarts);
+		if (c->restarts > 0)
+			log_info(
+			    "event=restarted process=%s restarts=%u", child_name(c), c->restarts);
 		return;
 	}
-	log_warn("event=restart-failed process=%s error=\"%s\"", child_name(c), strerror(errno));
+	log_warn("event=%s process=%s error=\"%s\"",
+	    c->restarts > 0 ? "restart-failed" : "start-failed", child_name(c), strerror(errno));
 	slice_stop(c);
 	channel_free(c->ch);
 	c->ch = NULL;
 	if (c->pid > 0)
 		child_condemn(c);
 	else
-		(void)event_add(c->timer, &later);
+		set_timer(c, delay_max_ms(c));
+}
+
+static void
+start_again(struct child *c)
+{
+	c->restarts++;
+	supervise_start(c);
 }
 
 static void
@@ -127,10 +146,14 @@ on_timer(evutil_socket_t sock, short what, void *arg)
 	(void)what;
 	if (c->pid == 0 && !c->smtpd->draining)
 		start_again(c);
-	else if (c->pid > 0 && (!c->has_entered || c->ch == NULL)) {
+	else if (c->pid > 0 && !c->condemned &&
+		 (!c->has_entered || c->ch == NULL || c->agent.let_go)) {
 		log_warn("event=killed process=%s why=\"%s\"", child_name(c),
-		    c->has_entered ? "hung up but did not end" : "did not enter its role");
+		    !c->has_entered   ? "did not enter its role"
+		    : c->agent.let_go ? "was let go but did not end"
+				      : "hung up but did not end");
 		child_condemn(c);
+		runas_given_up(c);
 	}
 }
 
@@ -154,20 +177,21 @@ supervise_expect_entry(struct child *c)
 void
 supervise_expect_end(struct child *c)
 {
-	set_timer(c, GOODBYE_MS);
+	/* An agent may have a slow disk to wait for. */
+	set_timer(c, c->row->on_demand ? DRAIN_MS : GOODBYE_MS);
 }
 
 static int64_t
 delay_ms(const struct child *c)
 {
-	int64_t delay = FIRST_DELAY_MS;
+	int64_t delay = FIRST_DELAY_MS, most = delay_max_ms(c);
 	uint32_t i;
 
 	if (c->fast_deaths == 0)
 		return FIRST_DELAY_MS;
-	for (i = 0; i < c->fast_deaths && delay < DELAY_MAX_MS; i++)
+	for (i = 0; i < c->fast_deaths && delay < most; i++)
 		delay *= 2;
-	return delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS;
+	return delay < most ? delay : most;
 }
 
 static void
@@ -184,7 +208,7 @@ child_died(struct child *c, int status)
 {
 	struct smtpd *d = c->smtpd;
 	bool hopeless = !c->has_entered && c->restarts == 0 && d->generation == 1 &&
-			WIFEXITED(status) && !c->row->on_demand;
+			WIFEXITED(status) && !c->row->on_demand && c->row->count != COUNT_TABLES;
 
 	/* What it wrote last, its log lines among it, is still in the socket. */
 	if (c->ch != NULL)
@@ -194,13 +218,18 @@ child_died(struct child *c, int status)
 	channel_free(c->ch);
 	c->ch = NULL;
 	c->pid = 0;
+	if (c->row->role == ROLE_LOOKUP)
+		accounts_lookup_lost(d->accounts);
+	if (c->row->role == ROLE_DELIVERY)
+		runas_delivery_lost(c);
+	runas_given_up(c);
 	supervise_listen_for_violations(c, -1);
 	if (hopeless && !d->draining) {
 		log_warn("event=stopping why=\"%s could not start\"", child_name(c));
 		d->exit_status = 1;
 		child_free(c);
 		supervise_drain(d);
-	} else if (c->row->on_demand || d->draining) {
+	} else if (c->row->on_demand || d->draining || !child_is_wanted(c)) {
 		child_free(c);
 		if (d->draining)
 			drain_next(d);
@@ -221,6 +250,8 @@ supervise_reap(struct smtpd *d)
 				break;
 		if (c != NULL)
 			child_died(c, status);
+		else
+			hands_reaped(d, pid);
 	}
 }
 
@@ -236,16 +267,35 @@ tell_to_end(struct child *c, int64_t ms)
 		child_condemn(c);
 }
 
+static void
+end_gently(struct child *c)
+{
+	c->draining = true;
+	c->started_ms -= FAST_DEATH_MS; /* wanted: no back-off */
+	tell_to_end(c, DRAIN_MS);
+	set_timer(c, DRAIN_MS + 2000);
+}
+
 void
 supervise_restart(struct child *c, const char *why)
 {
 	if (c->ch == NULL || c->draining)
 		return;
 	log_info("event=restarting process=%s why=\"%s\"", child_name(c), why);
-	c->draining = true;
-	c->started_ms -= FAST_DEATH_MS; /* wanted: no back-off */
-	tell_to_end(c, DRAIN_MS);
-	set_timer(c, DRAIN_MS + 2000);
+	end_gently(c);
+}
+
+void
+supervise_end(struct child *c, const char *why)
+{
+	if (c->pid == 0) {
+		child_free(c);
+		return;
+	}
+	if (c->ch == NULL || c->draining)
+		return;
+	log_info("event=ending process=%s why=\"%s\"", child_name(c), why);
+	end_gently(c);
 }
 
 /* -- the end -- */
@@ -277,6 +327,9 @@ drain_phase(struct smtpd *d, size_t phase)
 			child_free(c);
 			continue;
 		}
+		/* What can't be killed is not waited for. */
+		if (c->row->on_demand && c->condemned)
+			continue;
 		n++;
 		/* An agent leaves when delivery lets it go. */
 		if (!c->draining && c->row->role != ROLE_AGENT && c->ch != NULL)
@@ -300,17 +353,23 @@ drain_next(struct smtpd *d)
 static void
 on_drain_timeout(evutil_socket_t sock, short what, void *arg)
 {
+	static const struct timeval moment = {1, 0};
 	struct smtpd *d = arg;
 	struct child *c;
+	bool hopeless = true;
 
 	(void)sock;
 	(void)what;
 	TAILQ_FOREACH (c, &d->children, entry)
-		if (c->pid > 0) {
+		if (c->pid > 0 && !c->condemned) {
 			log_warn(
 			    "event=killed process=%s why=\"did not end in time\"", child_name(c));
-			(void)kill(c->pid, SIGKILL);
+			child_condemn(c);
+			hopeless = false;
 		}
+	/* Who is still there a moment later can't be killed. */
+	if (hopeless || event_add(d->drain_timer, &moment) == -1)
+		(void)event_base_loopbreak(d->base);
 }
 
 /* The second call is impatience: everything ends at once; the spool is safe all the same. */
@@ -329,6 +388,6 @@ supervise_drain(struct smtpd *d)
 	listen_close(d);
 	d->drain_timer = event_new(d->base, -1, 0, on_drain_timeout, d);
 	if (d->drain_timer == NULL || event_add(d->drain_timer, &limit) == -1)
-		on_drain_timeout(-1, 0, d);
+		log_warn("event=no-timer for=drain error=\"out of memory\"");
 	drain_next(d);
 }

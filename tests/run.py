@@ -19,6 +19,7 @@ import xml.etree.ElementTree as xml
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ASAN = os.path.join(TOP, "build-asan")
 UNIT_TIMEOUT = 600
+SLOW = 10    # seconds from which a test's time is shown
 
 
 class Tally:
@@ -92,6 +93,7 @@ def corpus(tally, picked):
 
 
 def pytest_case(tally, case):
+    seconds = float(case.get("time") or 0)
     name = f"{case.get('classname').replace('.', '/')}.py::{case.get('name')}"
     for child in case:
         if child.tag == "skipped":
@@ -99,7 +101,7 @@ def pytest_case(tally, case):
         if child.tag in ("failure", "error"):
             tally.add("failed", name, f"again: /usr/bin/python3 -m pytest '{name}'")
             return show(tally, child.text or "")
-    return tally.add("passed", name)
+    return tally.add("passed", name, f"{seconds:.0f} s" if seconds >= SLOW else "")
 
 
 def pytest(tally, picked):

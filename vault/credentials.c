@@ -14,10 +14,9 @@
 #include "lib/base/log.h"
 #include "lib/base/map.h"
 #include "lib/base/str.h"
-#include "lib/conf/table_text.h"
+#include "lib/conf/table_entry.h"
 #include "lib/ipc/messages.h"
 
-#define BLANKS	   " \t"
 #define LOGGED_MAX 10 /* bad entries of a table that are logged one by one */
 
 struct entry {
@@ -143,33 +142,6 @@ entry_add(struct credentials *c, const struct entry *new, size_t line)
 	return 0;
 }
 
-/* In two: at a blank, or at a colon behind a login.  -1: an open quote. */
-static int
-entry_split(char *text, struct entry *out)
-{
-	char *value;
-
-	if (*text == '"') {
-		out->key = ++text;
-		if ((value = strchr(text, '"')) == NULL)
-			return -1;
-		*value++ = '\0';
-	} else {
-		out->key = text;
-		value = text + strcspn(text, has_login(text) ? BLANKS : BLANKS ":");
-		if (*value == ':')
-			*value++ = '\0';
-		else if (*value != '\0')
-			*value++ = '\0';
-	}
-	value += strspn(value, BLANKS);
-	/* "login : value" */
-	if (value[0] == ':' && (value[1] == '\0' || strchr(BLANKS, value[1]) != NULL))
-		value += 1 + strspn(value + 1, BLANKS);
-	out->value = value;
-	return 0;
-}
-
 static size_t
 count_lines(const struct buf *text)
 {
@@ -186,23 +158,17 @@ count_lines(const struct buf *text)
 static int
 read_entries(struct credentials *c)
 {
-	struct table_text t;
-	struct entry e;
-	size_t len, line;
-	char *text;
+	struct table_entries entries;
+	struct table_entry line;
 
-	table_text_init(&t, (char *)c->text.data + c->text.head, c->text.len - 1);
-	while ((text = table_text_next(&t, &len, &line)) != NULL) {
-		if (memchr(text, '\0', len) != NULL) {
-			log_skipped(c, NULL, line, "NUL octet");
-			continue;
-		}
-		text += strspn(text, BLANKS);
-		if (*text == '\0' || *text == '#')
-			continue;
-		if (entry_split(text, &e) == -1)
-			log_skipped(c, NULL, line, "open quote");
-		else if (entry_add(c, &e, line) == -1)
+	table_entries_init(
+	    &entries, (char *)c->text.data + c->text.head, c->text.len - 1, TABLE_ENTRY_LOGINS);
+	while (table_entries_next(&entries, &line)) {
+		struct entry e = {line.key, line.value == NULL ? "" : line.value};
+
+		if (line.why != NULL)
+			log_skipped(c, NULL, line.line, line.why);
+		else if (entry_add(c, &e, line.line) == -1)
 			return -1;
 	}
 	return 0;

@@ -28,10 +28,11 @@
 struct credentials;
 
 enum credentials_where {
-	CREDENTIALS_HERE,   /* inline, or a file */
-	CREDENTIALS_SQLITE, /* a hasher has it */
-	CREDENTIALS_REMOTE, /* see remote.h */
-	CREDENTIALS_SYSTEM  /* the parent reads it */
+	CREDENTIALS_HERE,    /* inline, or a file */
+	CREDENTIALS_SQLITE,  /* a hasher has it */
+	CREDENTIALS_PROGRAM, /* a program of tables has it, see program.h */
+	CREDENTIALS_REMOTE,  /* see remote.h */
+	CREDENTIALS_SYSTEM   /* the parent reads it */
 };
 enum credentials_answer { CREDENTIALS_NO, CREDENTIALS_YES, CREDENTIALS_TROUBLE };
 

@@ -16,12 +16,15 @@
 #include "vault/admin.h"
 #include "vault/backoff.h"
 #include "vault/exchange.h"
+#include "vault/find.h"
 #include "vault/keys.h"
 #include "vault/passwords.h"
 #include "vault/pool.h"
+#include "vault/program.h"
 #include "vault/remote.h"
 #include "vault/scram_tables.h"
 #include "vault/sign.h"
+#include "vault/srs.h"
 #include "vault/tickets.h"
 #include "vault/vault.h"
 
@@ -36,9 +39,10 @@ vault_init(struct vault *v)
 	v->pool = pool_create(&v->service);
 	v->backoff = backoff_create();
 	v->exchanges = exchanges_create();
+	v->finds = secret_finds_create(v);
 	if (v->keys == NULL || v->signs == NULL || v->tickets == NULL || v->passwords == NULL ||
 	    v->scram_tables == NULL || v->pool == NULL || v->backoff == NULL ||
-	    v->exchanges == NULL)
+	    v->exchanges == NULL || v->finds == NULL)
 		return -1;
 	return 0;
 }
@@ -47,6 +51,7 @@ vault_init(struct vault *v)
 void
 vault_free(struct vault *v)
 {
+	secret_finds_free(v->finds);
 	if (v->pool != NULL && v->exchanges != NULL) {
 		exchanges_free(v->exchanges);
 		scram_tables_free(v->scram_tables, v);
@@ -180,6 +185,7 @@ on_unlink(void *ctx, struct channel *ch)
 
 	if (channel_peer(ch) == ROLE_HASHER)
 		pool_unlink(v->pool, ch);
+	secret_finds_unlink(v->finds, ch);
 	if (channel_peer(ch) != ROLE_SESSION)
 		return;
 	exchanges_unlink(v, ch);
@@ -212,6 +218,7 @@ on_tick(void *ctx)
 	int64_t now_ms = service_now_ms(v->service), now_s = service_now_s(v->service);
 
 	exchanges_tick(v, now_ms);
+	secret_finds_tick(v->finds, now_ms);
 	remotes_tick(v->remotes, now_ms);
 	backoff_tick(v->backoff, now_ms);
 	scram_tables_tick(v, now_ms);
@@ -317,6 +324,20 @@ on_shadow_answer(void *ctx, struct channel *ch, const union message *msg, int fd
 }
 
 static void
+on_table_row(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	program_on_row(ctx, ch, &msg->table_row);
+}
+
+static void
+on_table_end(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)fd;
+	program_on_end(ctx, ch, &msg->table_end);
+}
+
+static void
 on_helper_link(void *ctx, struct channel *ch, const union message *msg, int fd)
 {
 	struct vault *v = ctx;
@@ -331,6 +352,38 @@ on_helper_refused(void *ctx, struct channel *ch, const union message *msg, int f
 
 	(void)fd;
 	remotes_on_refused(v->remotes, ch, msg->req, msg->helper_refused.text);
+}
+
+static enum ipc_outcome
+answer_srs(const struct vault *v, const struct msg_srs *m, char address[ADDRESS_MAX + 1])
+{
+	static const enum ipc_outcome outcomes[] = {
+	    [SRS_OK] = IPC_OK, [SRS_NOT_OURS] = IPC_GONE, [SRS_TOO_LONG] = IPC_FAIL};
+	const struct conf_values *c = &v->conf->values;
+	const struct srs_keys keys = {c->srs_key, c->srs_key_old, c->srs_ttl_s};
+	int64_t now_s = service_now_s(v->service);
+
+	if (keys.key == NULL)
+		return m->reverse ? IPC_GONE : IPC_FAIL;
+	return outcomes[m->reverse ? srs_reverse(&keys, now_s, m->address, address)
+				   : srs_rewrite(&keys, now_s, m->address, m->domain, address)];
+}
+
+/* Who could have both done could send to anybody through us. */
+static void
+on_srs(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	const struct msg_srs *m = &msg->srs;
+	char address[ADDRESS_MAX + 1] = "";
+	struct msg_srs_answer answer = {.req = m->req, .address = address};
+
+	(void)fd;
+	if (m->reverse != (channel_peer(ch) == ROLE_LOOKUP)) {
+		channel_reject(ch, "a question about SRS that is another's to ask");
+		return;
+	}
+	answer.outcome = (uint8_t)answer_srs(ctx, m, address);
+	(void)channel_send(ch, MSG_srs_answer, &answer);
 }
 
 static void
@@ -354,6 +407,15 @@ on_logins_clear(void *ctx, struct channel *ch, const union message *msg, int fd)
 	admin_logins_clear(ctx, ch, &msg->logins_clear);
 }
 
+static void
+on_find_secret(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct vault *v = ctx;
+
+	(void)fd;
+	secret_find_begin(v->finds, ch, &msg->find_secret);
+}
+
 static const channel_handler handlers[MSG__MAX] = {
     [MSG_file_data] = on_file_data,
     [MSG_sign_link] = on_sign_link,
@@ -364,11 +426,15 @@ static const channel_handler handlers[MSG__MAX] = {
     [MSG_hash_verdict] = on_hash_verdict,
     [MSG_found] = on_found,
     [MSG_shadow_answer] = on_shadow_answer,
+    [MSG_table_row] = on_table_row,
+    [MSG_table_end] = on_table_end,
     [MSG_helper_link] = on_helper_link,
     [MSG_helper_refused] = on_helper_refused,
+    [MSG_srs] = on_srs,
     [MSG_certificates] = on_certificates,
     [MSG_logins] = on_logins,
     [MSG_logins_clear] = on_logins_clear,
+    [MSG_find_secret] = on_find_secret,
 };
 
 const struct service_program vault_program = {

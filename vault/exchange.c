@@ -19,6 +19,7 @@
 #include "vault/backoff.h"
 #include "vault/mechanism.h"
 #include "vault/passwords.h"
+#include "vault/program.h"
 #include "vault/remote.h"
 #include "vault/sasl_parse.h"
 
@@ -89,8 +90,12 @@ static void
 exchange_wipe(struct exchange *x)
 {
 	pool_let_go(x->vault->pool, &x->job);
+	program_cancel(x->program);
 	scram_state_free(x->scram);
 	forget_secret(x);
+	if (x->hash != NULL)
+		explicit_bzero(x->hash, strlen(x->hash));
+	free(x->hash);
 	explicit_bzero(x, sizeof(*x));
 	free(x);
 }

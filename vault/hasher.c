@@ -2,7 +2,7 @@
 /*
  * smtpd-hasher: the slow work of the vault, one thing at a time.  It is told a
  * password and a hash, and says whether they go together; or a login, and says
- * what a database keeps for it.
+ * what a database keeps for it.  With -c TABLE it looks at a database, see hasher_check.h.
  *
  * Invariant: it knows of nobody but who is asked for, and remembers nobody.
  * Nothing that is asked is fatal.
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/service/service.h"
+#include "vault/hasher_check.h"
 #include "vault/hasher_crypt.h"
 #include "vault/hasher_sqlite.h"
 
@@ -141,11 +142,13 @@ static const struct service_program hasher_program = {
 };
 
 int
-main(void)
+main(int argc, char *argv[])
 {
 	static struct hasher h;
 	int rc = 1;
 
+	if (argc == 3 && strcmp(argv[1], "-c") == 0)
+		return hasher_check_main(argv[2]);
 	if ((h.sqlite = hasher_sqlite_create()) != NULL)
 		rc = service_main(&hasher_program, &h, &h.service);
 	hasher_sqlite_free(h.sqlite);

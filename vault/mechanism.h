@@ -24,6 +24,7 @@
  * exchange may be gone: the caller returns.
  */
 struct exchange;
+struct program_question;
 struct remote_question;
 struct scram_state;
 
@@ -71,11 +72,13 @@ struct exchange { /* owned by struct exchanges */
 	bool known;			 /* such a login exists */
 	uint8_t *secret;		 /* password or token */
 	size_t secret_len;
+	char *hash; /* that it is compared with, as soon as there is a hasher */
 	struct scram_state *scram;
 
 	/* what is under way */
 	struct job job;
 	uint32_t ask; /* of the parent */
+	struct program_question *program;
 	struct remote_question *remote;
 	value_done on_value;
 	char key[IPC_ADDRESS_MAX + 1]; /* that is looked up */
@@ -93,7 +96,7 @@ int exchange_set_secret(struct exchange *x, struct span secret) WARN_UNUSED; /* 
 struct credentials *exchange_passwords(const struct exchange *x);
 
 /* -- value.c -- */
-/* What a table has under a key, for tables that are HERE, SQLITE or SYSTEM. */
+/* What a table has under a key, for tables that are not REMOTE. */
 void value_find(struct exchange *x, struct credentials *c, const char *key, value_done done);
 void value_shadow_answer(struct exchange *x, enum ipc_outcome outcome, const char *stored);
 

@@ -11,6 +11,7 @@
 #include "lib/base/str.h"
 #include "vault/mechanism.h"
 #include "vault/remote.h"
+#include "vault/scram_tables.h"
 
 static void
 on_hashed(struct job *j, enum ipc_outcome outcome, const char *value)
@@ -27,12 +28,45 @@ on_hashed(struct job *j, enum ipc_outcome outcome, const char *value)
 }
 
 static void
-check_against(struct exchange *x, const char *hash)
+check_now(struct exchange *x, const char *hash)
 {
 	struct span secret = {x->secret, x->secret_len};
 
 	if (hash == NULL || pool_hash(x->vault->pool, &x->job, hash, secret, on_hashed) == -1)
 		exchange_end(x, IPC_AUTH_TROUBLE, "no hasher");
+}
+
+static void
+on_late_hasher(struct job *j)
+{
+	struct exchange *x = j->owner;
+
+	if (!exchange_is_blocked(x))
+		check_now(x, x->hash);
+}
+
+/* Where it was asked for without a hasher, one is waited for now. */
+static void
+check_against(struct exchange *x, const char *hash)
+{
+	if (x->job.slot != NULL || hash == NULL) {
+		check_now(x, hash);
+		return;
+	}
+	x->job.ready = on_late_hasher;
+	if ((x->hash = strdup(hash)) == NULL ||
+	    pool_wait(x->vault->pool, &x->job, x->network) == -1)
+		exchange_end(x, IPC_AUTH_TROUBLE, "too much to do");
+}
+
+static void
+learn(struct exchange *x, struct credentials *c, const struct stored *stored)
+{
+	bool before = credentials_has_scram(c);
+
+	credentials_learn(c, stored);
+	if (credentials_has_scram(c) != before)
+		scram_tables_tell(x->vault, c);
 }
 
 static void
@@ -51,7 +85,7 @@ on_value(struct exchange *x, enum credentials_answer answer, const char *found, 
 	x->known = stored_parse(value, &stored, &why) == 0 && answer == CREDENTIALS_YES;
 	if (x->known) {
 		if (credentials_where(c) != CREDENTIALS_HERE)
-			credentials_learn(c, &stored);
+			learn(x, c, &stored);
 		str_cut(x->login, sizeof(x->login), found);
 		kinds_check_of(&stored, hash);
 	}
@@ -116,6 +150,9 @@ password_check(struct exchange *x)
 		exchange_end(x, IPC_AUTH_TROUBLE, "table");
 	} else if (credentials_where(c) == CREDENTIALS_REMOTE) {
 		ask_remote(x);
+	} else if (credentials_where(c) == CREDENTIALS_PROGRAM) {
+		/* A server far away may be slow: no hasher waits for it. */
+		value_find(x, c, x->login, on_value);
 	} else {
 		x->job.ready = on_hasher;
 		if (pool_wait(x->vault->pool, &x->job, x->network) == -1)

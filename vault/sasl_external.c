@@ -21,7 +21,8 @@ fits(const struct exchange *x)
 
 	return x->fingerprint[0] != '\0' && c != NULL &&
 	       (credentials_where(c) == CREDENTIALS_HERE ||
-		   credentials_where(c) == CREDENTIALS_SQLITE);
+		   credentials_where(c) == CREDENTIALS_SQLITE ||
+		   credentials_where(c) == CREDENTIALS_PROGRAM);
 }
 
 /* The n-th key to look for, "" for one that is none.  false: there are no more. */

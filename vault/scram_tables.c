@@ -69,18 +69,24 @@ session_link(const struct vault *v, uint32_t i)
 	return service_peer(v->service, ROLE_SESSION, i);
 }
 
+void
+scram_tables_tell(const struct vault *v, const struct credentials *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < IPC_INSTANCES_MAX; i++)
+		if (session_link(v, i) != NULL)
+			tell(session_link(v, i), c);
+}
+
 static void
 set_scram(struct vault *v, struct credentials *c, bool scram)
 {
 	bool before = credentials_has_scram(c);
-	uint32_t i;
 
 	credentials_set_scram(c, scram);
-	if (credentials_has_scram(c) == before)
-		return;
-	for (i = 0; i < IPC_INSTANCES_MAX; i++)
-		if (session_link(v, i) != NULL)
-			tell(session_link(v, i), c);
+	if (credentials_has_scram(c) != before)
+		scram_tables_tell(v, c);
 }
 
 /* -- asking -- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What a table has under a key, wherever the table is: here, in a database
- * that a hasher reads, or in the system's shadow file, which the parent reads.
+ * that a hasher reads or a program of tables asks, or in the system's shadow
+ * file, which the parent reads.
  *
  * Invariant: one look-up of an exchange at a time; its answer, or that there
  * is trouble, reaches on_value() once, unless the exchange ends before.
@@ -10,6 +11,7 @@
 
 #include "lib/base/str.h"
 #include "vault/mechanism.h"
+#include "vault/program.h"
 
 #define SHADOW_DEADLINE_MS 10000
 
@@ -71,6 +73,26 @@ find_in_database(struct exchange *x, const char *table)
 		trouble(x);
 }
 
+/* -- a program of tables -- */
+
+static void
+on_program(void *owner, enum ipc_outcome outcome, const char *value)
+{
+	struct exchange *x = owner;
+
+	x->program = NULL;
+	answer(x, answer_of(outcome), x->key, value);
+}
+
+static void
+ask_program(struct exchange *x, const char *table)
+{
+	str_lower(x->key);
+	x->program = program_ask(x->vault, table, x->key, on_program, x);
+	if (x->program == NULL)
+		trouble(x);
+}
+
 /* -- the system's accounts -- */
 
 static void
@@ -122,6 +144,9 @@ value_find(struct exchange *x, struct credentials *c, const char *key, value_don
 		break;
 	case CREDENTIALS_SQLITE:
 		find_in_database(x, credentials_name(c));
+		break;
+	case CREDENTIALS_PROGRAM:
+		ask_program(x, credentials_name(c));
 		break;
 	case CREDENTIALS_SYSTEM:
 		find_in_shadow(x);

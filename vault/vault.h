@@ -16,6 +16,7 @@ struct passwords;
 struct pool;
 struct remotes;
 struct scram_tables;
+struct secret_finds;
 struct sign_links;
 struct tickets;
 
@@ -36,6 +37,7 @@ struct vault {
 	struct pool *pool;		   /* what hashers do for us */
 	struct backoff *backoff;	   /* who guesses */
 	struct exchanges *exchanges;	   /* AUTHs under way */
+	struct secret_finds *finds;	   /* of admins, under way */
 	unsigned int nsessions;		   /* links to those who can't do without us */
 	int64_t drain_deadline_ms;
 	struct vault_counters counters;

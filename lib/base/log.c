@@ -55,6 +55,12 @@ log_set_verbose(bool verbose)
 	state.verbose = verbose;
 }
 
+bool
+log_is_verbose(void)
+{
+	return state.verbose;
+}
+
 void
 log_emit(enum log_level level, const char *line)
 {

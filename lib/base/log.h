@@ -26,6 +26,7 @@ void log_set_name(const char *program);
 const char *log_name(void);
 void log_set_sink(log_sink sink, void *arg); /* NULL: stderr */
 void log_set_verbose(bool verbose);	     /* debug lines on or off */
+bool log_is_verbose(void);		     /* for who would work hard for a debug line */
 void log_emit(enum log_level level, const char *line);
 
 void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);

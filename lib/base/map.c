@@ -9,7 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+
+#include "lib/base/hash.h"
 
 #define MAP_BUCKETS_FIRST 16
 
@@ -24,54 +25,13 @@ struct entry { /* owned by its map */
 struct map {
 	struct entry **buckets;
 	size_t nbuckets, count, max;
-	uint64_t seed[2];
+	struct hash_seed seed;
 };
 
 static uint64_t
-rotl(uint64_t x, int b)
+map_hash(const struct map *m, const void *key, size_t len)
 {
-	return x << b | x >> (64 - b);
-}
-
-static void
-sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
-}
-
-/* SipHash-1-3 (Aumasson and Bernstein, 2012). */
-static uint64_t
-map_hash(const struct map *m, const uint8_t *p, size_t len)
-{
-	uint64_t v[4] = {m->seed[0] ^ 0x736f6d6570736575ULL, m->seed[1] ^ 0x646f72616e646f6dULL,
-	    m->seed[0] ^ 0x6c7967656e657261ULL, m->seed[1] ^ 0x7465646279746573ULL};
-	uint64_t last = (uint64_t)len << 56, w;
-	size_t i, whole = len & ~(size_t)7;
-
-	for (i = 0; i < whole; i += 8) {
-		memcpy(&w, p + i, 8);
-		v[3] ^= w;
-		sip_round(v);
-		v[0] ^= w;
-	}
-	for (i = whole; i < len; i++)
-		last |= (uint64_t)p[i] << (8 * (i & 7));
-	v[3] ^= last;
-	sip_round(v);
-	v[0] ^= last;
-	v[2] ^= 0xff;
-	for (i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return hash_octets(&m->seed, key, len);
 }
 
 struct map *
@@ -87,10 +47,7 @@ map_create(size_t max)
 		free(m);
 		return NULL;
 	}
-	if (getrandom(m->seed, sizeof(m->seed), 0) != (ssize_t)sizeof(m->seed)) {
-		m->seed[0] = (uint64_t)(uintptr_t)m;
-		m->seed[1] = (uint64_t)(uintptr_t)m->buckets;
-	}
+	hash_seed_make(&m->seed);
 	return m;
 }
 

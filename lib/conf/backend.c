@@ -15,7 +15,9 @@
 
 static const struct backend backends[] = {
     {"file", CONF_TABLE_FILE, check_path, A_PATH, NULL},
-    {"sqlite", CONF_TABLE_SQLITE, check_path, A_PATH, "'auth'"},
+    {"cdb", CONF_TABLE_CDB, check_path, A_PATH, NULL},
+    {"sqlite", CONF_TABLE_SQLITE, check_path, A_PATH, NULL},
+    {"postgres", CONF_TABLE_POSTGRES, check_path, A_PATH, NULL},
     {"dovecot", CONF_TABLE_DOVECOT, check_socket_path, A_SOCKET, "'auth' and 'tokens'"},
     {"helper", CONF_TABLE_HELPER, check_socket_path, A_SOCKET, "'tokens'"},
 };

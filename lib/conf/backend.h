@@ -12,7 +12,7 @@ struct backend {
 	enum conf_table_kind kind;
 	bool (*check)(const char *); /* of the path */
 	const char *what;	     /* that has to be */
-	const char *use;	     /* the options that it is for; NULL: any */
+	const char *use; /* the only options that it is for; NULL: not only those of listeners */
 };
 
 /* Of a text that begins with its word and a colon; NULL: of none. */

@@ -2,8 +2,8 @@
 /*
  * Predicates over the strings of a configuration.
  *
- * Invariant: pure; every one refuses the empty string, blanks and control
- * bytes, so that no string of smtpd.conf can break a log line, an SMTP
+ * Invariant: pure; every one refuses the empty string and control bytes, and
+ * all but a secret and a reply also blanks, so that no string of smtpd.conf can break a log line, an SMTP
  * command or a path.
  */
 #include "lib/conf/check.h"
@@ -20,7 +20,8 @@
 #include "lib/conf/conf.h"
 
 #define HOSTNAME_MAX   255
-#define LOCAL_PART_MAX 64 /* RFC 5321 section 4.5.3.1.1 */
+#define LOCAL_PART_MAX 64		     /* RFC 5321 section 4.5.3.1.1 */
+#define ATEXT	       "!#$%&'*+-/=?^_`{|}~" /* RFC 5322 section 3.2.3, without letters and digits */
 
 static bool
 all_of(const char *s, size_t min, size_t max, const char *punct)
@@ -102,8 +103,8 @@ check_address(const char *s)
 	const char *at = strchr(s, '@');
 
 	return at != NULL && str_format(local, sizeof(local), "%.*s", (int)(at - s), s) == 0 &&
-	       all_of(local, 1, LOCAL_PART_MAX, ".!#$%&'*+-/=?^_`{|}~") && *local != '.' &&
-	       at[-1] != '.' && strstr(local, "..") == NULL && check_hostname(at + 1);
+	       all_of(local, 1, LOCAL_PART_MAX, "." ATEXT) && *local != '.' && at[-1] != '.' &&
+	       strstr(local, "..") == NULL && check_hostname(at + 1);
 }
 
 bool
@@ -154,6 +155,36 @@ check_servers(const char *s)
 			return true;
 		s += len + 1;
 	}
+}
+
+bool
+check_servers_none(const char *s)
+{
+	return strcmp(s, "none") == 0 || check_servers(s);
+}
+
+bool
+check_recipient(const char *s)
+{
+	return check_account(s) || check_address(s);
+}
+
+bool
+check_secret(const char *s)
+{
+	return is_printable(s, CONF_STRING_MAX);
+}
+
+bool
+check_delimiters(const char *s)
+{
+	size_t i;
+
+	for (i = 0; s[i] != '\0'; i++) {
+		if (strchr("." ATEXT, s[i]) == NULL || strchr(s + i + 1, s[i]) != NULL)
+			return strcmp(s, "none") == 0;
+	}
+	return i > 0;
 }
 
 /* HOST, 192.0.2.1 or [2001:db8::1], with an optional :PORT. */

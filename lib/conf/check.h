@@ -13,7 +13,12 @@ bool check_address(const char *s);     /* user@domain, without quotes and bracke
 bool check_reply_text(const char *s);  /* printable ASCII, no longer than a filter's reply may be */
 bool check_socket_path(const char *s); /* a path that a Unix socket can have */
 bool check_servers(const char *s);     /* "192.0.2.1@5353,2001:db8::1" */
-bool check_loopback(const char *s);    /* what only local clients can reach: 127.*, ::1, lo */
+bool check_servers_none(const char *s);
+bool check_recipient(const char *s); /* user or user@domain */
+bool check_secret(const char *s);    /* printable, no longer than a string may be */
+/* Of what a local part has besides letters and digits, each at most once; or "none". */
+bool check_delimiters(const char *s);
+bool check_loopback(const char *s); /* what only local clients can reach: 127.*, ::1, lo */
 /* smtp://, smtp+tls://, smtp+notls://, smtps:// or lmtp://, or no scheme; [label@]host[:port] */
 bool check_relay_url(const char *s);
 

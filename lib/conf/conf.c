@@ -176,23 +176,6 @@ conf_ca_find(const struct conf *c, const char *name)
 	return NULL;
 }
 
-bool
-conf_table_is_secret(const struct conf *c, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < c->nlisteners; i++) {
-		if (is_named(c->listeners[i].auth_table, name) ||
-		    is_named(c->listeners[i].tokens, name))
-			return true;
-	}
-	for (i = 0; i < c->nactions; i++) {
-		if (is_named(c->actions[i].auth, name))
-			return true;
-	}
-	return false;
-}
-
 const struct conf_filter *
 conf_filter_find(const struct conf *c, const char *name)
 {

@@ -32,7 +32,9 @@ enum conf_table_kind {
 	CONF_TABLE_LIST,
 	CONF_TABLE_MAP,
 	CONF_TABLE_FILE,
+	CONF_TABLE_CDB,	     /* path: an indexed file, made by "smtpctl table build" */
 	CONF_TABLE_SQLITE,   /* path: a small file that says which database and what to ask it */
+	CONF_TABLE_POSTGRES, /* the same, of a server; see postern-tables(7) */
 	CONF_TABLE_DOVECOT,  /* path: the socket of Dovecot's auth service */
 	CONF_TABLE_HELPER,   /* path: the socket of a program that knows tokens */
 	CONF_TABLE_ELSEWHERE /* in a role's part: named only, the contents are another role's */
@@ -166,7 +168,8 @@ struct conf_action {
 	/* relay */
 	char *host; /* "smtp://[label@]host[:port]"; NULL: the recipient domain's MX */
 	char *helo, *helo_src, *src, *domain_table, *mail_from, *auth, *pki, *ca, *backup_name;
-	bool backup, tls_required, tls_no_verify, srs;
+	bool backup, tls_required, tls_no_verify;
+	bool srs; /* senders of forwarded mail are rewritten; there is an srs key then */
 };
 
 enum conf_test_kind {
@@ -185,14 +188,14 @@ enum conf_test_kind {
 	CONF_TEST_HELO,	       /* table */
 	CONF_TEST_MAIL_FROM,   /* table */
 	CONF_TEST_RCPT_TO,     /* table */
-	CONF_TEST_TAG,	       /* text */
+	CONF_TEST_TAG,	       /* table */
 	CONF_TEST_TLS
 };
 
 struct conf_test {
 	enum conf_test_kind kind;
 	bool negated, regex;
-	char *arg; /* table name, or the text of a tag */
+	char *arg; /* table name */
 };
 
 struct conf_rule {
@@ -203,13 +206,33 @@ struct conf_rule {
 };
 
 enum conf_bare_lf { CONF_BARE_LF_REFUSE, CONF_BARE_LF_NORMALIZE };
+enum conf_switch { CONF_NO, CONF_YES };
+/* Which addresses of a host are used, and which of them first. */
+enum conf_family {
+	CONF_FAMILY_PREFER_IPV6,
+	CONF_FAMILY_PREFER_IPV4,
+	CONF_FAMILY_ANY, /* in turn, either first */
+	CONF_FAMILY_IPV6,
+	CONF_FAMILY_IPV4
+};
 
 /* One member a plain setting; conf/settings.h lists them with default and range. */
 struct conf_values {
 	char *hostname;	      /* the server's own name; NULL: the machine's */
 	char *spool, *socket; /* paths: the spool directory, the admin socket */
-	char *ca_file, *trust_anchor, *resolv_conf;
-	char *resolver_forward; /* "192.0.2.1@5353", several by commas; NULL: resolv.conf */
+	char *ca_file, *resolv_conf;
+	char *trust_anchor; /* a file, or a DS record: see anchor_is_record() */
+	char *
+	    resolver_forward; /* "192.0.2.1@5353", several by commas; "none": we ask the root; NULL: resolv.conf */
+	char *resolver_root;   /* addresses of root servers instead of the Internet's */
+	uint64_t mta_family;   /* enum conf_family */
+	char *smtp_subaddr;    /* the octets that a tag may begin with; "none": there are no tags */
+	char *smtp_postmaster; /* who gets mail for postmaster and abuse where nobody else does */
+	uint64_t forward_files; /* enum conf_switch: ~/.forward counts */
+	int64_t table_cache_s;	/* what another program said of a table is good for so long */
+	/* The vault's alone; "" in what another role gets, which so knows that there is one. */
+	char *srs_key, *srs_key_old;
+	int64_t srs_ttl_s;
 	char *admin_group;
 	int64_t queue_ttl_s, bounce_warn_s, retry_min_s, retry_max_s;
 	uint64_t smtp_max_message_bytes, smtp_max_recipients, smtp_max_sessions,
@@ -299,7 +322,8 @@ void conf_error_print(const struct conf_error *e, struct buf *out);
 #define CONF_FOR_CONTROL  0x20U
 #define CONF_FOR_VAULT	  0x40U
 #define CONF_FOR_HASHER	  0x80U
-#define CONF_FOR_ALL	  0xffU
+#define CONF_FOR_TABLE	  0x100U
+#define CONF_FOR_ALL	  0x1ffU
 int conf_dump(const struct conf *c, unsigned int roles, struct buf *out) WARN_UNUSED;
 
 const struct conf_table *conf_table_find(const struct conf *c, const char *name);
@@ -313,5 +337,11 @@ const struct conf_pki *conf_pki_find(const struct conf *c, const char *name);
 const struct conf_ca *conf_ca_find(const struct conf *c, const char *name);
 /* Named where passwords, tokens or relay credentials are asked for: the vault alone has it. */
 bool conf_table_is_secret(const struct conf *c, const char *name);
+/* Of CONF_FOR_*: who knows what is in a table, or where that is.  Others are told "elsewhere". */
+unsigned int conf_table_roles(const struct conf *c, const struct conf_table *t);
+/* What the configuration asks a table for: 1U << SERVICE_..., of service.h; 0: it is not used. */
+unsigned int conf_table_services(const struct conf *c, const char *name);
+/* Is it asked by "regex"? */
+bool conf_table_has_patterns(const struct conf *c, const char *name);
 
 #endif

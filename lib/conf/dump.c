@@ -6,7 +6,9 @@
  * included, so that all roles mean the same table by a name.  The contents of
  * a table of passwords or tokens go to the vault alone; a role that has the
  * name of a table and not its contents gets "table NAME elsewhere".  Where a
- * private key lies is told to those who read it, parent and vault.
+ * private key lies is told to those who read it, parent and vault.  A secret
+ * that stands in the configuration itself is in the vault's part and no other,
+ * the whole for people included.
  */
 #include "lib/conf/dump.h"
 
@@ -21,14 +23,16 @@
 #include "lib/conf/option.h"
 #include "lib/conf/settings.h"
 
-#define ROLES_LISTENER (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_VAULT)
+/* Lookup can tell then what a listener's sessions may do. */
+#define ROLES_LISTENER (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_VAULT | CONF_FOR_LOOKUP)
 #define ROLES_PKI      (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_VAULT)
 #define ROLES_KEY      (CONF_FOR_PARENT | CONF_FOR_VAULT)
 #define ROLES_CA       (CONF_FOR_PARENT | CONF_FOR_SESSION)
-#define ROLES_SECRET   (CONF_FOR_PARENT | CONF_FOR_VAULT)
-#define ROLES_DATABASE (CONF_FOR_PARENT | CONF_FOR_VAULT | CONF_FOR_HASHER)
-#define ROLES_TABLE    (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
-#define ROLES_ACTION   (CONF_FOR_PARENT | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
+/* Whose listeners lack what another role does for them. */
+#define ROLES_LISTENER_PART CONF_FOR_LOOKUP
+/* That are told that there is a table, even when nothing they know of names it. */
+#define ROLES_TABLE_NAME CONF_FOR_LOOKUP
+#define ROLES_ACTION	 (CONF_FOR_PARENT | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
 /* Lookup has to tell which addresses share a mailbox. */
 #define ROLES_TARGET (CONF_FOR_PARENT | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
 #define ROLES_RULE   (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
@@ -62,10 +66,12 @@ dump_table_name(const char *name, struct buf *out)
 }
 
 static int
-dump_value(const struct setting *s, const char *value, struct buf *out)
+dump_value(const struct setting *s, const char *value, unsigned int roles, struct buf *out)
 {
 	if (s->type == SETTING_TABLE)
 		return dump_table_name(value, out);
+	if (s->type == SETTING_SECRET && (roles != CONF_FOR_VAULT || *value == '\0'))
+		return buf_append_str(out, "elsewhere");
 	return setting_is_string(s) ? dump_string(value, out) : buf_append_str(out, value);
 }
 
@@ -84,7 +90,7 @@ dump_settings(const struct conf *c, unsigned int roles, struct buf *out)
 		if (buf_printf(out, "%s%s%s ", s->group, *s->name == '\0' ? "" : " ", s->name) ==
 		    -1)
 			return -1;
-		if (dump_value(s, value, out) == -1 || buf_append_str(out, "\n") == -1)
+		if (dump_value(s, value, roles, out) == -1 || buf_append_str(out, "\n") == -1)
 			return -1;
 	}
 	return 0;
@@ -99,8 +105,7 @@ rules_name(const struct conf *c, const char *table)
 		for (j = 0; j < c->rules[i].ntests; j++) {
 			const struct conf_test *t = &c->rules[i].tests[j];
 
-			if (t->arg != NULL && match_word_of(t->kind)->value != MATCH_TEXT &&
-			    strcmp(t->arg, table) == 0)
+			if (t->arg != NULL && strcmp(t->arg, table) == 0)
 				return true;
 		}
 	}
@@ -211,17 +216,6 @@ dump_table(const struct conf_table *t, bool contents, struct buf *out)
 	return r == -1 ? -1 : buf_append_str(out, "\n");
 }
 
-/* Those that know what is in the table, or where that is. */
-static unsigned int
-table_roles(const struct conf *c, const struct conf_table *t)
-{
-	if (t->kind == CONF_TABLE_SQLITE)
-		return ROLES_DATABASE;
-	if (t->kind == CONF_TABLE_DOVECOT || t->kind == CONF_TABLE_HELPER)
-		return ROLES_SECRET;
-	return conf_table_is_secret(c, t->name) ? ROLES_SECRET : ROLES_TABLE;
-}
-
 static int
 dump_tables(const struct conf *c, unsigned int roles, struct buf *out)
 {
@@ -229,9 +223,10 @@ dump_tables(const struct conf *c, unsigned int roles, struct buf *out)
 
 	for (i = 0; i < c->ntables; i++) {
 		const struct conf_table *t = &c->tables[i];
-		bool contents = (roles & table_roles(c, t)) != 0;
+		bool contents = (roles & conf_table_roles(c, t)) != 0;
 
-		if ((contents || is_named(c, roles, OPTION_NAMED_TABLE, t->name)) &&
+		if ((contents || (roles & ROLES_TABLE_NAME) != 0 ||
+			is_named(c, roles, OPTION_NAMED_TABLE, t->name)) &&
 		    dump_table(t, contents, out) == -1)
 			return -1;
 	}
@@ -365,12 +360,13 @@ dump_filters(const struct conf *c, unsigned int roles, struct buf *out)
 static int
 dump_listeners(const struct conf *c, unsigned int roles, struct buf *out)
 {
+	const char *part = (roles & ~ROLES_LISTENER_PART) == 0 ? "elsewhere " : "";
 	size_t i;
 
 	for (i = 0; (roles & ROLES_LISTENER) != 0 && i < c->nlisteners; i++) {
 		const struct conf_listener *l = &c->listeners[i];
 
-		if (buf_append_str(out, "listen on ") == -1)
+		if (buf_printf(out, "listen %son ", part) == -1)
 			return -1;
 		if ((l->socket ? buf_append_str(out, "socket") : dump_string(l->host, out)) == -1 ||
 		    option_dump(&listener_options, l, listener_option_kind(l), roles, out) == -1 ||
@@ -425,7 +421,7 @@ dump_test(const struct conf_test *t, struct buf *out)
 		return 0;
 	if (buf_append_str(out, " ") == -1)
 		return -1;
-	return row->value == MATCH_TEXT ? dump_string(t->arg, out) : dump_table_name(t->arg, out);
+	return dump_table_name(t->arg, out);
 }
 
 static int

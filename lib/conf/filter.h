@@ -10,6 +10,7 @@ struct filter_word {
 	const char *word;
 	enum match_value value;
 	enum reference_kind reference; /* of its table */
+	enum table_service service;    /* that it is asked for */
 	unsigned int phases;	       /* bit per phase that knows of it */
 };
 

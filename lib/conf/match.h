@@ -8,9 +8,10 @@
 #include "lib/base/bug.h"
 #include "lib/conf/conf.h"
 #include "lib/conf/parse.h"
+#include "lib/conf/service.h"
 
 /* The conditions of "match", for the parser and the dump: one row a kind of test. */
-enum match_value { MATCH_NOTHING, MATCH_TEXT, MATCH_TABLE, MATCH_TABLE_OPTIONAL };
+enum match_value { MATCH_NOTHING, MATCH_TABLE, MATCH_TABLE_OPTIONAL };
 
 struct match_word {
 	const char *group; /* "from", "for" or "" */
@@ -18,6 +19,7 @@ struct match_word {
 	enum conf_test_kind kind;
 	enum match_value value;
 	enum reference_kind reference; /* of its table */
+	enum table_service service;    /* that it is asked for */
 };
 
 extern const struct match_word match_words[];
@@ -25,7 +27,10 @@ extern const size_t match_nwords;
 
 const struct match_word *match_word_of(enum conf_test_kind kind);
 
-/* What follows the word of a condition, of a rule's or a filter's: "regex", and a table. */
+/*
+ * What follows the word of a condition, of a rule's or a filter's: "regex", and a
+ * table.  reference is REFERENCE_LIST, REFERENCE_NETWORKS or REFERENCE_ANY.
+ */
 int match_parse_table(struct parser *p, enum match_value value, enum reference_kind reference,
     bool *regex, char **table) WARN_UNUSED;
 

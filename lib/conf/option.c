@@ -31,7 +31,7 @@ static const struct {
 	enum reference_kind reference;
 } named[] = {
     [OPTION_MAPPING] = {OPTION_NAMED_TABLE, REFERENCE_MAPPING},
-    [OPTION_LIST] = {OPTION_NAMED_TABLE, REFERENCE_LIST},
+    [OPTION_LIST] = {OPTION_NAMED_TABLE, REFERENCE_NETWORKS},
     [OPTION_PASSWORDS] = {OPTION_NAMED_TABLE, REFERENCE_PASSWORDS},
     [OPTION_TOKENS] = {OPTION_NAMED_TABLE, REFERENCE_TOKENS},
     [OPTION_CREDENTIALS] = {OPTION_NAMED_TABLE, REFERENCE_CREDENTIALS},
@@ -424,4 +424,19 @@ option_names(const struct option_table *table, const void *object, unsigned int 
 			return true;
 	}
 	return false;
+}
+
+unsigned int
+option_services(const struct option_table *table, const void *object, const char *name)
+{
+	unsigned int services = 0;
+	size_t i;
+
+	for (i = 0; i < table->nrows; i++) {
+		const struct option *row = &table->rows[i];
+
+		if (named[row->type].named == OPTION_NAMED_TABLE && row_names(row, object, name))
+			services |= 1U << row->service;
+	}
+	return services;
 }

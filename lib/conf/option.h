@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/bug.h"
 #include "lib/conf/parse.h"
+#include "lib/conf/service.h"
 
 /*
  * The options of listeners and actions, as tables: one row tells the parser
@@ -42,9 +43,10 @@ struct option {
 	enum option_type type;
 	size_t offset; /* of the member */
 	size_t value;
-	unsigned int kinds;   /* bit per kind of object that has it */
-	unsigned int roles;   /* that get it */
-	const char *after[2]; /* it must follow one of these at once; {NULL}: no matter */
+	unsigned int kinds;	    /* bit per kind of object that has it */
+	unsigned int roles;	    /* that get it */
+	enum table_service service; /* that a table is asked for here */
+	const char *after[2];	    /* it must follow one of these at once; {NULL}: no matter */
 };
 
 struct option_table {
@@ -72,6 +74,10 @@ enum option_named { OPTION_NAMED_NOTHING, OPTION_NAMED_TABLE, OPTION_NAMED_PKI, 
 /* Whether one that any of the roles gets names this table, pki or ca. */
 bool option_names(const struct option_table *table, const void *object, unsigned int roles,
     enum option_named what, const char *name);
+
+/* A bit for each service that options ask this table for. */
+unsigned int
+option_services(const struct option_table *table, const void *object, const char *name) WARN_UNUSED;
 
 unsigned int listener_option_kind(const struct conf_listener *l);
 unsigned int action_option_kind(const struct conf_action *a);

@@ -35,10 +35,14 @@
 #define PARSE_CHECKS_MAX    16 /* conditions of one filter */
 
 enum reference_kind {
-	/* a table */
+	/* a table, or one value in its place */
 	REFERENCE_LIST,
-	REFERENCE_MAPPING,
+	REFERENCE_NETWORKS, /* a list of them */
 	REFERENCE_ANY,
+	REFERENCE_LIST_REGEX,
+	REFERENCE_ANY_REGEX,
+	/* a table */
+	REFERENCE_MAPPING,
 	REFERENCE_PASSWORDS,
 	REFERENCE_TOKENS,
 	REFERENCE_CREDENTIALS,
@@ -75,7 +79,8 @@ struct parser {
 	struct place setting_at[SETTING__MAX]; /* where it was given, if it was */
 	struct pki_note pki_notes[PARSE_PKIS_MAX];
 	bool pki_seen; /* there was such a statement, in order or not */
-	struct place listener_at[PARSE_LISTENERS_MAX]; /* no source: its statement was given up */
+	struct place listener_at[PARSE_LISTENERS_MAX]; /* no source: given up, or another role's */
+	struct place srs_at; /* the first action that needs a key for that */
 	struct token tok;
 	struct lexer lex;
 };
@@ -102,7 +107,7 @@ int parse_string(struct parser *p, const char *what, size_t max, char **out) WAR
 /* As that, and it must pass the check. */
 int parse_checked(
     struct parser *p, const char *what, bool (*check)(const char *), char **out) WARN_UNUSED;
-/* <name> or { ... }; for a list or any also one string.  *out: the table's name. */
+/* <name> or { ... }, and for the kinds before REFERENCE_MAPPING one string.  *out: the table's name. */
 int parse_table(struct parser *p, enum reference_kind kind, char **out) WARN_UNUSED;
 /* Whether the token in hand can begin what parse_table() takes as a list. */
 bool parse_is_table(const struct parser *p);

@@ -24,41 +24,44 @@
 #define L	   CONF_FOR_LOOKUP
 #define D	   CONF_FOR_DELIVERY
 
-#define ROW(word, type, member, kinds, roles, ...)                                   \
+#define TABLE(word, type, member, service, kinds, roles, ...)                        \
 	{                                                                            \
 		word, OPTION_##type, offsetof(struct conf_action, member), 0, kinds, \
-		    (roles) | CONF_FOR_PARENT,                                       \
+		    (roles) | CONF_FOR_PARENT, SERVICE_##service,                    \
 		{                                                                    \
 			__VA_ARGS__                                                  \
 		}                                                                    \
 	}
+#define ROW(word, type, member, kinds, roles, ...) \
+	TABLE(word, type, member, STRING, kinds, roles, __VA_ARGS__)
 /* clang-format off */
 static const struct option action_rows[] = {
     ROW("junk", FLAG, junk, KIND(MAILDIR), D, NULL),
     ROW("rcpt-to", FLAG, rcpt_to, KIND(LMTP), D, NULL),
-    ROW("alias", MAPPING, alias, LOCAL, L, NULL),
-    ROW("virtual", MAPPING, virtual, LOCAL, L, NULL),
-    ROW("userbase", MAPPING, userbase, LOCAL, L, NULL),
+    TABLE("alias", MAPPING, alias, ALIAS, LOCAL, L, NULL),
+    TABLE("virtual", MAPPING, virtual, VIRTUAL, LOCAL, L, NULL),
+    TABLE("userbase", MAPPING, userbase, USERINFO, LOCAL, L, NULL),
     ROW("user", ACCOUNT, user, PROGRAM, L | D, NULL),
     ROW("wrapper", NAME, wrapper, LOCAL, D, NULL),
-    ROW("host", URL, host, RELAY, D, NULL),
-    ROW("helo", HOSTNAME, helo, RELAY, D, NULL),
-    ROW("helo-src", MAPPING, helo_src, RELAY, D, NULL),
-    ROW("src", LIST, src, RELAY, D, NULL),
-    ROW("domain", MAPPING, domain_table, RELAY, D, NULL),
-    ROW("mail-from", STRING, mail_from, RELAY, D, NULL),
-    ROW("auth", CREDENTIALS, auth, RELAY, D, NULL),
+    ROW("host", URL, host, RELAY, L | D, NULL),
+    ROW("helo", HOSTNAME, helo, RELAY, L | D, NULL),
+    TABLE("helo-src", MAPPING, helo_src, SOURCE, RELAY, L | D, NULL),
+    TABLE("src", LIST, src, SOURCE, RELAY, L | D, NULL),
+    TABLE("domain", MAPPING, domain_table, RELAYHOST, RELAY, L | D, NULL),
+    ROW("mail-from", STRING, mail_from, RELAY, L | D, NULL),
+    TABLE("auth", CREDENTIALS, auth, CREDENTIALS, RELAY, L | D, NULL),
     ROW("pki", PKI, pki, RELAY, D, NULL),
     ROW("ca", CA, ca, RELAY, D, NULL),
-    ROW("tls", FLAG, tls_required, RELAY, D, NULL),
-    ROW("no-verify", FLAG, tls_no_verify, RELAY, D, "tls"),
-    ROW("srs", FLAG, srs, RELAY, D, NULL),
-    ROW("backup", FLAG, backup, RELAY, D, NULL),
-    ROW("mx", HOSTNAME, backup_name, RELAY, D, "backup"),
+    ROW("tls", FLAG, tls_required, RELAY, L | D, NULL),
+    ROW("no-verify", FLAG, tls_no_verify, RELAY, L | D, "tls"),
+    ROW("srs", FLAG, srs, RELAY, L | D, NULL),
+    ROW("backup", FLAG, backup, RELAY, L | D, NULL),
+    ROW("mx", HOSTNAME, backup_name, RELAY, L | D, "backup"),
     ROW("ttl", DURATION, ttl_s, LOCAL | RELAY, Q, NULL),
 };
 /* clang-format on */
 #undef ROW
+#undef TABLE
 
 const struct option_table action_options = {"action", action_rows, NITEMS(action_rows)};
 
@@ -190,5 +193,7 @@ parse_action(struct parser *p)
 	run = (struct option_run){.object = a, .kind = action_option_kind(a)};
 	if (option_parse(p, &action_options, &run) == -1)
 		return -1;
+	if (a->srs && p->srs_at.source == NULL)
+		p->srs_at = at;
 	return action_check(p, a, &at);
 }

@@ -26,13 +26,13 @@
 
 /* clang-format off */
 const struct filter_word filter_words[CONF_FILTER_TEST__MAX] = {
-    [CONF_FILTER_FCRDNS] = {"fcrdns", MATCH_NOTHING, REFERENCE_ANY, AT_ANY},
-    [CONF_FILTER_RDNS] = {"rdns", MATCH_TABLE_OPTIONAL, REFERENCE_LIST, AT_ANY},
-    [CONF_FILTER_SRC] = {"src", MATCH_TABLE, REFERENCE_LIST, AT_ANY},
-    [CONF_FILTER_HELO] = {"helo", MATCH_TABLE, REFERENCE_LIST, AT_HELO},
-    [CONF_FILTER_AUTH] = {"auth", MATCH_TABLE_OPTIONAL, REFERENCE_ANY, AT_MAIL},
-    [CONF_FILTER_MAIL_FROM] = {"mail-from", MATCH_TABLE, REFERENCE_LIST, AT_MAIL},
-    [CONF_FILTER_RCPT_TO] = {"rcpt-to", MATCH_TABLE, REFERENCE_LIST, AT_RCPT},
+    [CONF_FILTER_FCRDNS] = {"fcrdns", MATCH_NOTHING, REFERENCE_ANY, SERVICE_STRING, AT_ANY},
+    [CONF_FILTER_RDNS] = {"rdns", MATCH_TABLE_OPTIONAL, REFERENCE_LIST, SERVICE_DOMAIN, AT_ANY},
+    [CONF_FILTER_SRC] = {"src", MATCH_TABLE, REFERENCE_NETWORKS, SERVICE_NETADDR, AT_ANY},
+    [CONF_FILTER_HELO] = {"helo", MATCH_TABLE, REFERENCE_LIST, SERVICE_DOMAIN, AT_HELO},
+    [CONF_FILTER_AUTH] = {"auth", MATCH_TABLE_OPTIONAL, REFERENCE_ANY, SERVICE_STRING, AT_MAIL},
+    [CONF_FILTER_MAIL_FROM] = {"mail-from", MATCH_TABLE, REFERENCE_LIST, SERVICE_MAILADDR, AT_MAIL},
+    [CONF_FILTER_RCPT_TO] = {"rcpt-to", MATCH_TABLE, REFERENCE_LIST, SERVICE_MAILADDR, AT_RCPT},
 };
 /* clang-format on */
 
@@ -128,12 +128,26 @@ parse_reply(struct parser *p, struct conf_filter *f)
 	return 0;
 }
 
+/* Of "<a@b>" what is within: the family writes the argument of MAIL and RCPT as they have it. */
+static void
+strip_brackets(char *text)
+{
+	size_t len = strlen(text);
+
+	if (len > 2 && text[0] == '<' && text[len - 1] == '>') {
+		memmove(text, text + 1, len - 2);
+		text[len - 2] = '\0';
+	}
+}
+
 static int
 parse_rewrite(struct parser *p, struct conf_filter *f)
 {
 	if (rewritten[f->phase].check == NULL)
 		return parse_fail(
 		    p, "there is nothing to rewrite at phase %s", conf_phase_name(f->phase));
+	if (rewritten[f->phase].check == check_address)
+		strip_brackets(p->tok.text);
 	return parse_checked(p, rewritten[f->phase].what, rewritten[f->phase].check, &f->text);
 }
 

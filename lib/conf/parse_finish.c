@@ -13,28 +13,35 @@
 #include <string.h>
 
 #include "lib/conf/backend.h"
+#include "lib/conf/network_text.h"
+#include "lib/conf/regex_text.h"
 
 enum { NAMES_MAX = PARSE_TABLES_MAX };
 
-#define IN_PLACE (1U << CONF_TABLE_LIST | 1U << CONF_TABLE_MAP)
-#define PLAIN	 (IN_PLACE | 1U << CONF_TABLE_FILE | 1U << CONF_TABLE_ELSEWHERE)
-#define SQLITE	 (1U << CONF_TABLE_SQLITE)
-#define DOVECOT	 (1U << CONF_TABLE_DOVECOT)
-#define HELPER	 (1U << CONF_TABLE_HELPER)
+#define KIND(name) (1U << CONF_TABLE_##name)
+#define TEXT	   (KIND(LIST) | KIND(MAP) | KIND(FILE) | KIND(ELSEWHERE))
+#define QUERIED	   (KIND(SQLITE) | KIND(POSTGRES))
+#define ANY	   (TEXT | QUERIED | KIND(CDB))
 
 /* What a name may stand for, by how it is used. */
 static const struct {
 	const char *undefined;
 	unsigned int tables; /* bit per kind of table */
 	enum { PAIRS_NO, PAIRS_YES, PAIRS_MAYBE } pairs;
+	const char *what; /* that tables of another kind are not for */
 	bool secret;
 } uses[] = {
-    [REFERENCE_LIST] = {"undefined table", PLAIN, PAIRS_NO, false},
-    [REFERENCE_MAPPING] = {"undefined table", PLAIN, PAIRS_YES, false},
-    [REFERENCE_ANY] = {"undefined table", PLAIN, PAIRS_MAYBE, false},
-    [REFERENCE_PASSWORDS] = {"undefined table", PLAIN | SQLITE | DOVECOT, PAIRS_YES, true},
-    [REFERENCE_TOKENS] = {"undefined table", PLAIN | DOVECOT | HELPER, PAIRS_YES, true},
-    [REFERENCE_CREDENTIALS] = {"undefined table", PLAIN, PAIRS_YES, true},
+    [REFERENCE_LIST] = {"undefined table", ANY, PAIRS_NO, "this", false},
+    [REFERENCE_MAPPING] = {"undefined table", ANY, PAIRS_YES, "this", false},
+    [REFERENCE_NETWORKS] = {"undefined table", ANY, PAIRS_NO, "this", false},
+    [REFERENCE_ANY] = {"undefined table", ANY, PAIRS_MAYBE, "this", false},
+    [REFERENCE_LIST_REGEX] = {"undefined table", TEXT, PAIRS_NO, "'regex'", false},
+    [REFERENCE_ANY_REGEX] = {"undefined table", TEXT, PAIRS_MAYBE, "'regex'", false},
+    [REFERENCE_PASSWORDS] = {"undefined table", TEXT | QUERIED | KIND(DOVECOT), PAIRS_YES,
+	"passwords", true},
+    [REFERENCE_TOKENS] = {"undefined table", TEXT | KIND(DOVECOT) | KIND(HELPER), PAIRS_YES,
+	"tokens", true},
+    [REFERENCE_CREDENTIALS] = {"undefined table", TEXT | QUERIED, PAIRS_YES, "credentials", true},
     [REFERENCE_ACTION] = {.undefined = "undefined action"},
     [REFERENCE_PKI] = {.undefined = "undefined pki"},
     [REFERENCE_CA] = {.undefined = "undefined ca"},
@@ -77,16 +84,52 @@ parse_undefined(struct parser *p, const struct reference *r, const char *what)
 }
 
 static void
+refuse_kind(struct parser *p, const struct reference *r, enum conf_table_kind kind)
+{
+	const struct backend *b = backend_of_kind(kind);
+	const char *what = uses[r->kind].what;
+
+	if (b->use != NULL)
+		error_add(p->errors, &r->at, "a %s table is for %s of a listener, not for %s",
+		    b->word, b->use, what);
+	else
+		error_add(p->errors, &r->at, "a %s table is not for %s", b->word, what);
+}
+
+/* Those of a file are looked at by who reads it. */
+static void
+check_regexes(struct parser *p, const struct reference *r, const struct conf_table *t)
+{
+	const char *why;
+	size_t i;
+
+	for (i = 0; i < t->npairs; i++)
+		if ((why = regex_fault(t->pairs[i].key)) != NULL)
+			error_add(p->errors, &r->at, "'%.64s': %s", t->pairs[i].key, why);
+}
+
+static void
+check_networks(struct parser *p, const struct reference *r, const struct conf_table *t)
+{
+	struct network n;
+	size_t i;
+
+	for (i = 0; i < t->npairs; i++)
+		if (network_parse(t->pairs[i].key, &n) == -1 &&
+		    strcmp(t->pairs[i].key, "unix") != 0)
+			error_add(p->errors, &r->at, "'%.64s' is not an address or a network",
+			    t->pairs[i].key);
+}
+
+static void
 check_table(struct parser *p, const struct reference *r)
 {
 	const struct conf_table *t = conf_table_find(p->conf, r->name);
-	const struct backend *b = t == NULL ? NULL : backend_of_kind(t->kind);
 
 	if (t == NULL)
 		parse_undefined(p, r, uses[r->kind].undefined);
 	else if ((uses[r->kind].tables & 1U << t->kind) == 0)
-		error_add(p->errors, &r->at, "a %s table is for %s of a listener, not for this",
-		    b->word, b->use);
+		refuse_kind(p, r, t->kind);
 	else if (!uses[r->kind].secret && conf_table_is_secret(p->conf, r->name))
 		error_add(p->errors, &r->at,
 		    "'%.64s' has passwords or tokens, and can't be used for anything else",
@@ -97,6 +140,10 @@ check_table(struct parser *p, const struct reference *r)
 		error_add(p->errors, &r->at, "a list of values is needed here, not of pairs");
 	else if (uses[r->kind].pairs == PAIRS_YES && t->kind == CONF_TABLE_LIST)
 		error_add(p->errors, &r->at, "pairs of key and value are needed here");
+	else if (r->kind == REFERENCE_LIST_REGEX || r->kind == REFERENCE_ANY_REGEX)
+		check_regexes(p, r, t);
+	else if (r->kind == REFERENCE_NETWORKS)
+		check_networks(p, r, t);
 }
 
 static bool
@@ -191,6 +238,11 @@ check_settings(struct parser *p)
 	if (v->retry_min_s > v->retry_max_s)
 		error_add(p->errors, later(p, SETTING_retry_min_s, SETTING_retry_max_s),
 		    "'queue retry-min' is longer than 'queue retry-max'");
+	if (v->srs_key == NULL && p->srs_at.source != NULL)
+		error_add(p->errors, &p->srs_at, "'srs' needs an 'srs key'");
+	if (v->srs_key == NULL && v->srs_key_old != NULL)
+		error_add(p->errors, &p->setting_at[SETTING_srs_key_old],
+		    "'srs key backup' needs an 'srs key'");
 }
 
 void

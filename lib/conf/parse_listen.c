@@ -23,53 +23,57 @@
 #define ON_ALL	   (ON_ADDRESS | ON_SOCKET | ON_PATH)
 
 #define S	   CONF_FOR_SESSION
+#define L	   CONF_FOR_LOOKUP
 #define V	   CONF_FOR_VAULT
 
-#define ROW(word, type, member, value, kinds, roles, ...)                                  \
+#define TABLE(word, type, member, value, service, kinds, roles, ...)                       \
 	{                                                                                  \
 		word, OPTION_##type, offsetof(struct conf_listener, member), value, kinds, \
-		    (roles) | CONF_FOR_PARENT,                                             \
+		    (roles) | CONF_FOR_PARENT, SERVICE_##service,                          \
 		{                                                                          \
 			__VA_ARGS__                                                        \
 		}                                                                          \
 	}
+#define ROW(word, type, member, value, kinds, roles, ...) \
+	TABLE(word, type, member, value, STRING, kinds, roles, __VA_ARGS__)
 #define OFFSET(member) offsetof(struct conf_listener, member)
 /* clang-format off */
 static const struct option listener_rows[] = {
-    ROW("inet4", CHOICE, family, AF_INET, ON_ADDRESS, S, NULL),
-    ROW("inet6", CHOICE, family, AF_INET6, ON_ADDRESS, S, NULL),
-    ROW("port", PORT, port, 0, ON_ADDRESS, S | V, NULL),
-    ROW("tls", CHOICE, tls, CONF_TLS_STARTTLS, ON_ADDRESS, S | V, NULL),
-    ROW("tls-require", CHOICE, tls, CONF_TLS_REQUIRE, ON_ADDRESS, S | V, NULL),
-    ROW("smtps", CHOICE, tls, CONF_TLS_SMTPS, ON_ADDRESS, S | V, NULL),
+    ROW("inet4", CHOICE, family, AF_INET, ON_ADDRESS, S | L, NULL),
+    ROW("inet6", CHOICE, family, AF_INET6, ON_ADDRESS, S | L, NULL),
+    ROW("port", PORT, port, 0, ON_ADDRESS, S | V | L, NULL),
+    ROW("tls", CHOICE, tls, CONF_TLS_STARTTLS, ON_ADDRESS, S | V | L, NULL),
+    ROW("tls-require", CHOICE, tls, CONF_TLS_REQUIRE, ON_ADDRESS, S | V | L, NULL),
+    ROW("smtps", CHOICE, tls, CONF_TLS_SMTPS, ON_ADDRESS, S | V | L, NULL),
     ROW("verify", FLAG, verify, 0, ON_ADDRESS, S, "tls-require", "smtps"),
     ROW("pki", PKIS, pkis, OFFSET(npkis), ON_ADDRESS, S | V, NULL),
     ROW("ca", CA, ca, 0, ON_ADDRESS, S, NULL),
     ROW("ciphers", CIPHERS, ciphers, 0, ON_ADDRESS, S, NULL),
     ROW("protocols", PROTOCOLS, protocols, 0, ON_ADDRESS, S, NULL),
     ROW("curves", CURVES, curves, 0, ON_ADDRESS, S, NULL),
-    ROW("auth", PASSWORDS, auth, OFFSET(auth_table), ON_ADDRESS, S | V, NULL),
-    ROW("auth-optional", PASSWORDS, auth_optional, OFFSET(auth_table), ON_ADDRESS, S | V, NULL),
-    ROW("tokens", TOKENS, tokens, 0, ON_ADDRESS, S | V, NULL),
-    ROW("insecure-auth", FLAG, insecure_auth, 0, ON_ADDRESS, S | V, NULL),
+    TABLE("auth", PASSWORDS, auth, OFFSET(auth_table), AUTH, ON_ADDRESS, S | V | L, NULL),
+    TABLE("auth-optional", PASSWORDS, auth_optional, OFFSET(auth_table), AUTH, ON_ADDRESS, S | V | L, NULL),
+    TABLE("tokens", TOKENS, tokens, 0, AUTH, ON_ADDRESS, S | V | L, NULL),
+    ROW("insecure-auth", FLAG, insecure_auth, 0, ON_ADDRESS, S | V | L, NULL),
     ROW("submission", FLAG, submission, 0, ON_ADDRESS | ON_PATH, S | V, NULL),
     ROW("lmtp", FLAG, lmtp, 0, ON_ADDRESS | ON_PATH, S | V, NULL),
-    ROW("tag", NAME, tag, 0, ON_ALL, S, NULL),
+    ROW("tag", NAME, tag, 0, ON_ALL, S | L, NULL),
     ROW("hostname", HOSTNAME, hostname, 0, ON_ADDRESS | ON_PATH, S, NULL),
-    ROW("senders", MAPPING, senders, 0, ON_ADDRESS, S, NULL),
+    TABLE("senders", MAPPING, senders, 0, SENDERS, ON_ADDRESS, S | L, NULL),
     ROW("masquerade", FLAG, senders_masquerade, 0, ON_ADDRESS, S, "senders"),
     ROW("mask-src", FLAG, mask_src, 0, ON_ALL, S, NULL),
     ROW("no-dsn", FLAG, no_dsn, 0, ON_ALL, S, NULL),
     ROW("received-auth", FLAG, received_auth, 0, ON_ADDRESS, S, NULL),
     ROW("proxy-v2", FLAG, proxy_v2, 0, ON_ADDRESS, S, NULL),
-    ROW("proxy", LIST, proxy, 0, ON_ADDRESS, S, NULL),
-    ROW("xclient", LIST, xclient, 0, ON_ADDRESS, S, NULL),
-    ROW("filter", FILTER, filter, 0, ON_ALL, S, NULL),
+    TABLE("proxy", LIST, proxy, 0, NETADDR, ON_ADDRESS, S, NULL),
+    TABLE("xclient", LIST, xclient, 0, NETADDR, ON_ADDRESS, S, NULL),
+    ROW("filter", FILTER, filter, 0, ON_ALL, S | L, NULL),
     ROW("group", ACCOUNT, group, 0, ON_PATH, S, NULL),
 };
 /* clang-format on */
 #undef OFFSET
 #undef ROW
+#undef TABLE
 
 const struct option_table listener_options = {"listen", listener_rows, NITEMS(listener_rows)};
 
@@ -175,7 +179,10 @@ parse_listen(struct parser *p)
 	struct place at = p->tok.at;
 	struct conf_listener *l;
 	struct option_run run;
+	bool elsewhere;
 
+	/* Only what the parent writes has no files that it could include. */
+	elsewhere = p->read == NULL && parse_take_word(p, "elsewhere");
 	if (!parse_take_word(p, "on"))
 		return parse_expected(p, "'on'");
 	l = parse_new(p, &c->listeners, c->nlisteners, sizeof(*l), PARSE_LISTENERS_MAX);
@@ -192,6 +199,7 @@ parse_listen(struct parser *p)
 	listener_complete(l, &run);
 	if (listener_check(p, l, &at) == -1)
 		return -1;
-	p->listener_at[l - c->listeners] = at;
+	if (!elsewhere)
+		p->listener_at[l - c->listeners] = at;
 	return 0;
 }

@@ -12,28 +12,27 @@
 #include <string.h>
 
 #include "lib/base/str.h"
-#include "lib/conf/check.h"
 #include "lib/conf/parse.h"
 
 /* clang-format off */
 const struct match_word match_words[] = {
-    {"from", "any", CONF_TEST_FROM_ANY, MATCH_NOTHING, REFERENCE_ANY},
-    {"from", "local", CONF_TEST_FROM_LOCAL, MATCH_NOTHING, REFERENCE_ANY},
-    {"from", "socket", CONF_TEST_FROM_SOCKET, MATCH_NOTHING, REFERENCE_ANY},
-    {"from", "auth", CONF_TEST_FROM_AUTH, MATCH_TABLE_OPTIONAL, REFERENCE_ANY},
-    {"from", "src", CONF_TEST_FROM_SRC, MATCH_TABLE, REFERENCE_LIST},
-    {"from", "rdns", CONF_TEST_FROM_RDNS, MATCH_TABLE_OPTIONAL, REFERENCE_LIST},
-    {"from", "mail-from", CONF_TEST_FROM_MAIL_FROM, MATCH_TABLE, REFERENCE_LIST},
-    {"for", "any", CONF_TEST_FOR_ANY, MATCH_NOTHING, REFERENCE_ANY},
-    {"for", "local", CONF_TEST_FOR_LOCAL, MATCH_NOTHING, REFERENCE_ANY},
-    {"for", "domain", CONF_TEST_FOR_DOMAIN, MATCH_TABLE, REFERENCE_LIST},
-    {"for", "rcpt-to", CONF_TEST_FOR_RCPT_TO, MATCH_TABLE, REFERENCE_LIST},
-    {"", "auth", CONF_TEST_AUTH, MATCH_TABLE_OPTIONAL, REFERENCE_ANY},
-    {"", "helo", CONF_TEST_HELO, MATCH_TABLE, REFERENCE_LIST},
-    {"", "mail-from", CONF_TEST_MAIL_FROM, MATCH_TABLE, REFERENCE_LIST},
-    {"", "rcpt-to", CONF_TEST_RCPT_TO, MATCH_TABLE, REFERENCE_LIST},
-    {"", "tag", CONF_TEST_TAG, MATCH_TEXT, REFERENCE_ANY},
-    {"", "tls", CONF_TEST_TLS, MATCH_NOTHING, REFERENCE_ANY},
+    {"from", "any", CONF_TEST_FROM_ANY, MATCH_NOTHING, REFERENCE_ANY, SERVICE_STRING},
+    {"from", "local", CONF_TEST_FROM_LOCAL, MATCH_NOTHING, REFERENCE_ANY, SERVICE_STRING},
+    {"from", "socket", CONF_TEST_FROM_SOCKET, MATCH_NOTHING, REFERENCE_ANY, SERVICE_STRING},
+    {"from", "auth", CONF_TEST_FROM_AUTH, MATCH_TABLE_OPTIONAL, REFERENCE_ANY, SERVICE_STRING},
+    {"from", "src", CONF_TEST_FROM_SRC, MATCH_TABLE, REFERENCE_NETWORKS, SERVICE_NETADDR},
+    {"from", "rdns", CONF_TEST_FROM_RDNS, MATCH_TABLE_OPTIONAL, REFERENCE_LIST, SERVICE_DOMAIN},
+    {"from", "mail-from", CONF_TEST_FROM_MAIL_FROM, MATCH_TABLE, REFERENCE_LIST, SERVICE_MAILADDR},
+    {"for", "any", CONF_TEST_FOR_ANY, MATCH_NOTHING, REFERENCE_ANY, SERVICE_STRING},
+    {"for", "local", CONF_TEST_FOR_LOCAL, MATCH_NOTHING, REFERENCE_ANY, SERVICE_STRING},
+    {"for", "domain", CONF_TEST_FOR_DOMAIN, MATCH_TABLE, REFERENCE_LIST, SERVICE_DOMAIN},
+    {"for", "rcpt-to", CONF_TEST_FOR_RCPT_TO, MATCH_TABLE, REFERENCE_LIST, SERVICE_MAILADDR},
+    {"", "auth", CONF_TEST_AUTH, MATCH_TABLE_OPTIONAL, REFERENCE_ANY, SERVICE_STRING},
+    {"", "helo", CONF_TEST_HELO, MATCH_TABLE, REFERENCE_LIST, SERVICE_DOMAIN},
+    {"", "mail-from", CONF_TEST_MAIL_FROM, MATCH_TABLE, REFERENCE_LIST, SERVICE_MAILADDR},
+    {"", "rcpt-to", CONF_TEST_RCPT_TO, MATCH_TABLE, REFERENCE_LIST, SERVICE_MAILADDR},
+    {"", "tag", CONF_TEST_TAG, MATCH_TABLE, REFERENCE_LIST, SERVICE_STRING},
+    {"", "tls", CONF_TEST_TLS, MATCH_NOTHING, REFERENCE_ANY, SERVICE_STRING},
 };
 /* clang-format on */
 const size_t match_nwords = NITEMS(match_words);
@@ -64,15 +63,6 @@ parse_match_word(struct parser *p, const char *group, bool negated)
 }
 
 static int
-parse_tag(struct parser *p, struct conf_test *test)
-{
-	if ((parse_is_punct(p, '<') || parse_is_punct(p, '{') || parse_is_word(p, "regex")) &&
-	    parse_supported(p, &p->tok.at, "match", "tag list") == -1)
-		return -1;
-	return parse_checked(p, "a tag", check_name, &test->arg);
-}
-
-static int
 test_supported(struct parser *p, const struct match_word *row)
 {
 	char words[32];
@@ -88,18 +78,11 @@ match_parse_table(struct parser *p, enum match_value value, enum reference_kind 
 {
 	if (value == MATCH_NOTHING)
 		return 0;
-	*regex = parse_take_word(p, "regex");
+	if ((*regex = parse_take_word(p, "regex")))
+		reference = reference == REFERENCE_ANY ? REFERENCE_ANY_REGEX : REFERENCE_LIST_REGEX;
 	if (value == MATCH_TABLE_OPTIONAL && !*regex && !parse_is_table(p))
 		return 0;
 	return parse_table(p, reference, table);
-}
-
-static int
-parse_test_value(struct parser *p, const struct match_word *row, struct conf_test *test)
-{
-	if (row->value == MATCH_TEXT)
-		return parse_tag(p, test);
-	return match_parse_table(p, row->value, row->reference, &test->regex, &test->arg);
 }
 
 static struct conf_test *
@@ -161,7 +144,7 @@ parse_test(struct parser *p, struct conf_rule *rule)
 	test->kind = row->kind;
 	test->negated = negated;
 	parse_advance(p);
-	return parse_test_value(p, row, test);
+	return match_parse_table(p, row->value, row->reference, &test->regex, &test->arg);
 }
 
 /* The tests that the family assumes where a rule is silent. */

@@ -18,17 +18,15 @@ static int
 parse_setting_text(struct parser *p, enum setting_id id, const char *text, const struct place *at)
 {
 	const struct setting *s = &conf_settings[id];
-	char wanted[128];
+	char fault[256] = "out of memory";
 
 	if (setting_set(&p->conf->values, s, text) == 0) {
 		p->setting_at[id] = *at;
 		return 0;
 	}
-	setting_describe(s, wanted, sizeof(wanted));
-	if (errno == ENOMEM)
-		error_add(p->errors, at, "out of memory");
-	else
-		error_add(p->errors, at, "'%.64s' is not %s", text, wanted);
+	if (errno != ENOMEM)
+		setting_fault(s, text, fault, sizeof(fault));
+	error_add(p->errors, at, "%s", fault);
 	return -1;
 }
 
@@ -61,10 +59,26 @@ parse_setting_table(struct parser *p, enum setting_id id)
 	char *name = NULL;
 	int r = -1;
 
-	if (parse_table(p, REFERENCE_LIST, &name) == 0)
+	if (parse_table(p, REFERENCE_NETWORKS, &name) == 0)
 		r = parse_setting_text(p, id, name, &at);
 	free(name);
 	return r;
+}
+
+/* In what a role gets: another has the secret. */
+static int
+parse_secret_elsewhere(struct parser *p, enum setting_id id)
+{
+	char **secret = (void *)((char *)&p->conf->values + conf_settings[id].offset);
+
+	if (p->read != NULL)
+		return parse_fail(
+		    p, "'elsewhere' is the server's own word (quote it to use it so)");
+	free(*secret);
+	if ((*secret = strdup("")) == NULL)
+		return parse_fail(p, "out of memory");
+	parse_advance(p);
+	return 0;
 }
 
 static int
@@ -72,13 +86,15 @@ parse_setting_value(struct parser *p, enum setting_id id)
 {
 	const struct setting *s = &conf_settings[id];
 	struct place at = p->tok.at;
-	char wanted[128];
+	char wanted[SETTING_DESCRIPTION_MAX];
 
-	if (s->type == SETTING_SERVERS)
+	if (s->type == SETTING_SERVERS || s->type == SETTING_SERVERS_NONE)
 		return parse_servers(p, id);
 	if (s->type == SETTING_TABLE)
 		return parse_setting_table(p, id);
-	if (!parse_is_name(p)) {
+	if (s->type == SETTING_SECRET && parse_is_word(p, "elsewhere"))
+		return parse_secret_elsewhere(p, id);
+	if (!parse_is_name(p) && (s->type != SETTING_CHOICE || p->tok.kind != TOKEN_WORD)) {
 		setting_describe(s, wanted, sizeof(wanted));
 		return parse_expected(p, wanted);
 	}
@@ -108,6 +124,24 @@ parse_smtp_limit(struct parser *p)
 	return 0;
 }
 
+/* Of a name that was taken, or of that and the word in hand, which is taken then. */
+static enum setting_id
+parse_second_word(struct parser *p, enum setting_id id)
+{
+	const struct setting *first = &conf_settings[id];
+	size_t i, len = strlen(first->name);
+
+	for (i = 0; i < SETTING__MAX; i++) {
+		const struct setting *s = &conf_settings[i];
+
+		if (strcmp(s->group, first->group) == 0 &&
+		    strncmp(s->name, first->name, len) == 0 && s->name[len] == ' ' &&
+		    parse_take_word(p, s->name + len + 1))
+			return (enum setting_id)i;
+	}
+	return id;
+}
+
 int
 parse_setting(struct parser *p, const char *group)
 {
@@ -124,7 +158,7 @@ parse_setting(struct parser *p, const char *group)
 		if (*s->name == '\0')
 			return parse_setting_value(p, (enum setting_id)i);
 		if (parse_take_word(p, s->name))
-			return parse_setting_value(p, (enum setting_id)i);
+			return parse_setting_value(p, parse_second_word(p, (enum setting_id)i));
 		words[n++] = s->name;
 	}
 	words[n] = NULL;

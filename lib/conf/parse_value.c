@@ -182,7 +182,7 @@ parse_inline_table(struct parser *p, enum reference_kind kind, char **out)
 int
 parse_table(struct parser *p, enum reference_kind kind, char **out)
 {
-	bool one = kind == REFERENCE_LIST || kind == REFERENCE_ANY;
+	bool one = kind < REFERENCE_MAPPING;
 	struct place at;
 
 	if (!parse_is_punct(p, '<')) {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lib/conf/anchor.h"
 #include "lib/conf/check.h"
 #include "lib/conf/size.h"
 #include "lib/conf/tls_words.h"
@@ -29,17 +30,29 @@ static bool (*const string_checks[])(const char *) = {
     [SETTING_HOSTNAME] = check_hostname,
     [SETTING_ACCOUNT] = check_account,
     [SETTING_SERVERS] = check_servers,
+    [SETTING_SERVERS_NONE] = check_servers_none,
+    [SETTING_ANCHOR] = check_anchor,
+    [SETTING_DELIMITERS] = check_delimiters,
+    [SETTING_RECIPIENT] = check_recipient,
+    [SETTING_SECRET] = check_secret,
     [SETTING_TABLE] = check_name,
     [SETTING_CIPHERS] = check_ciphers,
     [SETTING_PROTOCOLS] = check_protocols,
     [SETTING_CURVES] = check_curves,
 };
 
+#define SERVERS_TEXT "addresses such as 192.0.2.1 or 192.0.2.1@5353"
+
 static const char *const string_kinds[] = {
     [SETTING_PATH] = "an absolute path",
     [SETTING_HOSTNAME] = "a host name",
     [SETTING_ACCOUNT] = "an account name",
-    [SETTING_SERVERS] = "addresses such as 192.0.2.1 or 192.0.2.1@5353",
+    [SETTING_SERVERS] = SERVERS_TEXT,
+    [SETTING_SERVERS_NONE] = "'none' or " SERVERS_TEXT,
+    [SETTING_ANCHOR] = "an absolute path or a DS record",
+    [SETTING_DELIMITERS] = "'none' or characters such as + and -, each once",
+    [SETTING_RECIPIENT] = "an account or address",
+    [SETTING_SECRET] = "a secret of 1 to 1024 printable characters",
     [SETTING_TABLE] = "a table",
     [SETTING_CIPHERS] = CIPHERS_TEXT,
     [SETTING_PROTOCOLS] = PROTOCOLS_TEXT,
@@ -47,8 +60,10 @@ static const char *const string_kinds[] = {
 };
 
 /* In the order of their numbers. */
-static const char *const choices[SETTING__MAX][3] = {
+static const char *const choices[SETTING__MAX][6] = {
     [SETTING_smtp_bare_lf] = {"refuse", "normalize"},
+    [SETTING_forward_files] = {"no", "yes"},
+    [SETTING_mta_family] = {"prefer-ipv6", "prefer-ipv4", "any", "ipv6", "ipv4"},
 };
 
 static const char *const *
@@ -67,6 +82,14 @@ static void *
 member_of(const struct conf_values *v, const struct setting *s)
 {
 	return (char *)(uintptr_t)v + s->offset;
+}
+
+static void
+string_free(const struct setting *s, char *text)
+{
+	if (text != NULL && s->type == SETTING_SECRET)
+		explicit_bzero(text, strlen(text));
+	free(text);
 }
 
 static int
@@ -126,7 +149,7 @@ setting_set(struct conf_values *v, const struct setting *s, const char *text)
 	if ((copy = strdup(text)) == NULL)
 		return -1;
 	member = member_of(v, s);
-	free(*member);
+	string_free(s, *member);
 	*member = copy;
 	return 0;
 }
@@ -154,7 +177,21 @@ settings_free(struct conf_values *v)
 
 	for (i = 0; i < SETTING__MAX; i++) {
 		if (setting_is_string(&conf_settings[i]))
-			free(*(char **)member_of(v, &conf_settings[i]));
+			string_free(&conf_settings[i], *(char **)member_of(v, &conf_settings[i]));
+	}
+}
+
+/* "'a', 'b' or 'c'". */
+static void
+describe_choice(const struct setting *s, char *dst, size_t size)
+{
+	const char *const *words = choices_of(s);
+	size_t i, len = 0;
+
+	for (i = 0; words[i] != NULL && len < size; i++) {
+		const char *before = i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ";
+
+		len += (size_t)snprintf(dst + len, size - len, "%s'%s'", before, words[i]);
 	}
 }
 
@@ -174,10 +211,24 @@ setting_describe(const struct setting *s, char *dst, size_t size)
 		size_format_bytes(max, s->max);
 		(void)snprintf(dst, size, "a size such as 35M, from %s to %s", min, max);
 	} else if (s->type == SETTING_CHOICE) {
-		(void)snprintf(dst, size, "'%s' or '%s'", choices_of(s)[0], choices_of(s)[1]);
+		describe_choice(s, dst, size);
 	} else {
 		(void)snprintf(dst, size, "a number from %" PRIu64 " to %" PRIu64, s->min, s->max);
 	}
+}
+
+void
+setting_fault(const struct setting *s, const char *text, char *dst, size_t size)
+{
+	char wanted[SETTING_DESCRIPTION_MAX];
+
+	if (s->type == SETTING_ANCHOR && anchor_check(text, dst, size) == -1)
+		return;
+	setting_describe(s, wanted, sizeof(wanted));
+	if (s->type == SETTING_SECRET)
+		(void)snprintf(dst, size, "this is not %s", wanted);
+	else
+		(void)snprintf(dst, size, "'%.64s' is not %s", text, wanted);
 }
 
 const char *

@@ -14,7 +14,11 @@
  * a name of "" is a statement of one word), member of struct conf_values,
  * type, default as it would be written (NULL: none), range, and the roles
  * that get it besides the parent.  Parser, defaults and dump are made from
- * this table; a test holds the manual page to it.
+ * this table; a test holds the manual page to it.  A name may have a second
+ * word, when there is a setting of the first alone.
+ *
+ * The text of a SECRET goes into what the vault alone gets; whoever else has a
+ * role of its row is told "elsewhere", which is "" in struct conf_values.
  *
  * Ranges: durations in seconds, sizes in octets, of a choice the numbers of
  * its words; strings have none.
@@ -33,9 +37,9 @@
 	X("bounce", "warn-interval", bounce_warn_s, DURATION, "4h", 1, 365 * SETTING_DAY, \
 	    CONF_FOR_QUEUE) \
 	X("smtp", "max-message-size", smtp_max_message_bytes, BYTES, "35M", 1024, 1ULL << 40, \
-	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
+	    CONF_FOR_SESSION | CONF_FOR_QUEUE | CONF_FOR_LOOKUP) \
 	X("smtp", "max-recipients", smtp_max_recipients, COUNT, "1000", 1, 100000, \
-	    CONF_FOR_SESSION | CONF_FOR_QUEUE) \
+	    CONF_FOR_SESSION | CONF_FOR_QUEUE | CONF_FOR_LOOKUP) \
 	X("smtp", "max-mails", smtp_max_mails, COUNT, "0", 0, 999999, CONF_FOR_SESSION) \
 	X("smtp", "max-sessions", smtp_max_sessions, COUNT, "1000", 1, 100000, \
 	    CONF_FOR_SESSION | CONF_FOR_LOOKUP) \
@@ -85,9 +89,21 @@
 	X("control", "group", admin_group, ACCOUNT, NULL, 0, 0, CONF_FOR_CONTROL) \
 	X("trust", "ca", ca_file, PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, \
 	    CONF_FOR_DELIVERY) \
-	X("trust", "anchor", trust_anchor, PATH, "/usr/share/dns/root.key", 0, 0, CONF_FOR_LOOKUP) \
+	X("trust", "anchor", trust_anchor, ANCHOR, "/usr/share/dns/root.key", 0, 0, CONF_FOR_LOOKUP) \
 	X("resolver", "config", resolv_conf, PATH, "/etc/resolv.conf", 0, 0, CONF_FOR_LOOKUP) \
-	X("resolver", "forward", resolver_forward, SERVERS, NULL, 0, 0, CONF_FOR_LOOKUP)
+	X("resolver", "forward", resolver_forward, SERVERS_NONE, NULL, 0, 0, CONF_FOR_LOOKUP) \
+	X("resolver", "root", resolver_root, SERVERS, NULL, 0, 0, CONF_FOR_LOOKUP) \
+	X("mta", "address-family", mta_family, CHOICE, "prefer-ipv6", CONF_FAMILY_PREFER_IPV6, \
+	    CONF_FAMILY_IPV4, CONF_FOR_LOOKUP) \
+	X("smtp", "sub-addr-delim", smtp_subaddr, DELIMITERS, "+", 0, 0, \
+	    CONF_FOR_LOOKUP | CONF_FOR_DELIVERY) \
+	X("smtp", "postmaster", smtp_postmaster, RECIPIENT, "root", 0, 0, CONF_FOR_LOOKUP) \
+	X("smtp", "forward-files", forward_files, CHOICE, "yes", CONF_NO, CONF_YES, CONF_FOR_LOOKUP) \
+	X("lookup", "cache-time", table_cache_s, DURATION, "5s", 0, SETTING_DAY, CONF_FOR_LOOKUP) \
+	X("srs", "key", srs_key, SECRET, NULL, 0, 0, \
+	    CONF_FOR_VAULT | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY) \
+	X("srs", "key backup", srs_key_old, SECRET, NULL, 0, 0, CONF_FOR_VAULT) \
+	X("srs", "ttl", srs_ttl_s, DURATION, "4d", SETTING_DAY, 365 * SETTING_DAY, CONF_FOR_VAULT)
 /* clang-format on */
 
 enum setting_type {
@@ -99,11 +115,16 @@ enum setting_type {
 	SETTING_PATH,
 	SETTING_HOSTNAME,
 	SETTING_ACCOUNT,
-	SETTING_SERVERS,   /* addresses, each with an optional @port */
-	SETTING_TABLE,	   /* a list's name */
-	SETTING_CIPHERS,   /* for TLS 1.2, in the words of OpenSSL's ciphers(1) */
-	SETTING_PROTOCOLS, /* "TLSv1.2,TLSv1.3"; nothing older is offered */
-	SETTING_CURVES	   /* "X25519:P-256:P-384" */
+	SETTING_SERVERS,      /* addresses, each with an optional @port */
+	SETTING_SERVERS_NONE, /* the same, or "none" */
+	SETTING_ANCHOR,	      /* a path or a DS record; see anchor.h */
+	SETTING_DELIMITERS,   /* octets that begin a tag, each once; or "none" */
+	SETTING_RECIPIENT,    /* an account or address */
+	SETTING_SECRET,	      /* any text */
+	SETTING_TABLE,	      /* a list's name */
+	SETTING_CIPHERS,      /* for TLS 1.2, in the words of OpenSSL's ciphers(1) */
+	SETTING_PROTOCOLS,    /* "TLSv1.2,TLSv1.3"; nothing older is offered */
+	SETTING_CURVES	      /* "X25519:P-256:P-384" */
 };
 
 #define SETTING_ID(group, name, member, type, fallback, min, max, roles) SETTING_##member,
@@ -131,7 +152,10 @@ void settings_free(struct conf_values *v);
 int setting_set(struct conf_values *v, const struct setting *s, const char *text) WARN_UNUSED;
 bool setting_is_string(const struct setting *s);
 /* What such a setting takes, for an error: "a duration such as 5m, from 1s to 1d". */
+#define SETTING_DESCRIPTION_MAX 128
 void setting_describe(const struct setting *s, char *dst, size_t size);
+/* What is wrong with a text that setting_set() refused, for an error. */
+void setting_fault(const struct setting *s, const char *text, char *dst, size_t size);
 /* The value as text, unquoted, NULL when it has none; in dst, or what the values own. */
 #define SETTING_TEXT_MAX (CONF_STRING_MAX + 1)
 const char *setting_text(const struct conf_values *v, const struct setting *s, char *dst);

@@ -11,6 +11,8 @@
  * line when it ends in a backslash, or when the next line begins with a blank;
  * comments and empty lines may stand in between.
  */
+#define TABLE_TEXT_MAX (64U << 20) /* octets of a table's file */
+
 struct table_text {
 	char *at, *end;
 	size_t line; /* the physical line that was read last, from 1 */

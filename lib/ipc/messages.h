@@ -37,6 +37,7 @@
 	X(CONTROL, "control", "smtpd-control")                                                     \
 	X(VAULT, "vault", "smtpd-vault")                                                           \
 	X(HASHER, "hasher", "smtpd-hasher")                                                        \
+	X(TABLE, "table", "smtpd-table")                                                           \
 	X(AGENT, "agent", "smtpd-agent")                                                           \
 	X(ADMIN, "admin", "smtpctl")
 
@@ -53,6 +54,8 @@ enum role { ROLES(ROLE_ENUM) ROLE__MAX };
 #define IPC_PATH_MAX 1024     /* octets of a path */
 #define IPC_TEXT_MAX 1024     /* octets of an answer's text */
 #define IPC_STATUS_MAX 12     /* octets of an enhanced status code */
+#define IPC_VALUE_MAX 8192    /* octets of one row of a table */
+#define IPC_TLSA_MAX 1024     /* octets of the data of a TLSA record */
 #define IPC_SASL_MAX 9216     /* octets of a SASL message: a line of RFC 4954 4, decoded */
 #define IPC_PASSWORD_MAX 1024 /* octets of a password */
 #define IPC_SECRET_MAX 1024   /* octets of what a table keeps for a login */
@@ -123,11 +126,11 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 #define R_PARENT_TO_ALL(R)                                                                         \
 	R(PARENT, SESSION)                                                                         \
 	R(PARENT, QUEUE) R(PARENT, LOOKUP) R(PARENT, DELIVERY) R(PARENT, CONTROL) R(PARENT, AGENT) \
-	R(PARENT, VAULT) R(PARENT, HASHER)
+	R(PARENT, VAULT) R(PARENT, HASHER) R(PARENT, TABLE)
 #define R_ALL_TO_PARENT(R)                                                                         \
 	R(SESSION, PARENT)                                                                         \
 	R(QUEUE, PARENT) R(LOOKUP, PARENT) R(DELIVERY, PARENT) R(CONTROL, PARENT) R(AGENT, PARENT) \
-	R(VAULT, PARENT) R(HASHER, PARENT)
+	R(VAULT, PARENT) R(HASHER, PARENT) R(TABLE, PARENT)
 
 /* -- life of a process -- */
 #define MESSAGES_LIFE(M, F, R)                                                                     \
@@ -248,11 +251,13 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U32, visit, IPC_ANY32) F(BOOL, first, 1)                                             \
 		F(STR, client, IPC_WORD_MAX) F(BOOL, local, 1) F(STR, helo, IPC_NAME_MAX)          \
 		F(STR, tag, IPC_WORD_MAX) F(STR, auth, IPC_ADDRESS_MAX) F(BOOL, tls, 1)            \
+		    F(U8, rdns, IPC_RDNS__MAX - 1) F(STR, name, IPC_NAME_MAX)                      \
 		    F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX))                 \
-	M(rcpt_verdict, NOFD, "the reply to give, and the action when it is 250",                  \
+	M(rcpt_verdict, NOFD, "the reply to give, the action when it is 250, and why for the log", \
 	    R(LOOKUP, SESSION),                                                                    \
 	    F(U16, code, 599) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_NAME_MAX)            \
-		F(STR, action, IPC_WORD_MAX) F(U32, rule_line, IPC_ANY32))                         \
+		F(STR, action, IPC_WORD_MAX) F(U32, rule_line, IPC_ANY32)                          \
+		    F(STR, why, IPC_NAME_MAX))                                                     \
 	M(mail_begin, NOFD, "a transaction has its first good recipient", R(SESSION, QUEUE),                       \
 	    F(STR, sender, IPC_ADDRESS_MAX) F(STR, client, IPC_ADDRESS_MAX)                        \
 		F(U64, expect_bytes, IPC_ANY64) F(U32, flags, IPC_FLAGS_MAX) F(STR, envid, 128)    \
@@ -287,8 +292,9 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 			F(STR, ret, 4) F(I64, priority, 9) F(I64, by_s, INT64_MAX)                 \
 			    F(U8, by, IPC_BY__MAX - 1) F(BOOL, by_trace, 1))                                                            \
 	M(job_rcpt, NOFD, "one of the job's recipients", R(QUEUE, DELIVERY),                       \
-	    F(U64, key, IPC_ANY64) F(STR, address, IPC_ADDRESS_MAX) F(STR, user, IPC_WORD_MAX)     \
-		F(STR, orcpt, IPC_ADDRESS_MAX) F(U32, notify, 0xf))                                \
+	    F(U64, key, IPC_ANY64) F(STR, address, IPC_ADDRESS_MAX)                                \
+		F(STR, original, IPC_ADDRESS_MAX) F(STR, user, IPC_WORD_MAX)                       \
+		    F(STR, orcpt, IPC_ADDRESS_MAX) F(U32, notify, 0xf))                            \
 	M(chunk_get, NOFD, "a piece of a message, please", R(DELIVERY, QUEUE),                     \
 	    F(U64, id, IPC_ID_MAX) F(U32, seq, 0xffffff))                                          \
 	M(chunk, NOFD, "a piece of a message", R(QUEUE, DELIVERY),                                 \
@@ -296,25 +302,59 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	M(verdict, NOFD, "what became of one recipient", R(DELIVERY, QUEUE),                       \
 	    F(U64, key, IPC_ANY64) F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX)         \
 		F(STR, text, IPC_TEXT_MAX) F(STR, remote, IPC_NAME_MAX))                           \
-	M(route, NOFD, "which hosts take mail for a name", R(DELIVERY, LOOKUP),                    \
-	    F(STR, name, IPC_NAME_MAX) F(BOOL, mx, 1))                                             \
-	M(route_host, NOFD, "one address of one host, best first", R(LOOKUP, DELIVERY),            \
-	    F(STR, host, IPC_NAME_MAX) F(STR, address, IPC_WORD_MAX) F(U16, preference, 65535))    \
+	M(route, NOFD, "which hosts take mail for a name; tlsa: and what DANE says of them (RFC 7672)", \
+	    R(DELIVERY, LOOKUP),                                                                   \
+	    F(STR, name, IPC_NAME_MAX) F(BOOL, mx, 1) F(BOOL, tlsa, 1) F(U16, port, 65535))        \
+	M(route_tlsa, NOFD, "a secure TLSA record of the host whose addresses come next",          \
+	    R(LOOKUP, DELIVERY),                                                                   \
+	    F(STR, host, IPC_NAME_MAX) F(STR, base, IPC_NAME_MAX) F(U8, usage, 255)                \
+		F(U8, selector, 255) F(U8, matching, 255) F(BYTES, data, IPC_TLSA_MAX))            \
+	M(route_host, NOFD, "one address of one host, best first; secure: DNSSEC vouches for the name", \
+	    R(LOOKUP, DELIVERY),                                                                   \
+	    F(STR, host, IPC_NAME_MAX) F(STR, address, IPC_WORD_MAX) F(U16, preference, 65535)     \
+		F(BOOL, secure, 1))                                                                \
 	M(route_end, NOFD, "no more hosts", R(LOOKUP, DELIVERY),                                   \
 	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX))    \
 	M(user, NOFD, "is there such an account on this host", R(LOOKUP, PARENT),                  \
 	    F(STR, name, IPC_WORD_MAX))                                                            \
 	M(user_answer, NOFD, "OK, GONE or RETRY", R(PARENT, LOOKUP),                               \
-	    F(U8, outcome, IPC_OUTCOME__MAX - 1))
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1))                                                  \
+	M(forward_get, NOFD, "the .forward file of an account; userbase \"\": of the system",      \
+	    R(LOOKUP, PARENT), F(STR, user, IPC_WORD_MAX) F(STR, userbase, IPC_WORD_MAX))          \
+	M(forward_file, FD, "it, opened as the account; root: it may run nothing", R(PARENT, LOOKUP), \
+	    F(BOOL, root, 1))                                                                      \
+	M(forward_none, NOFD, "GONE: there is none; RETRY: it can't be read now; DENIED: it is not safe", \
+	    R(PARENT, LOOKUP), F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_NAME_MAX))    \
+	M(include, FD, "a file that a table names by \":include:\"; it comes after the table",     \
+	    R(PARENT, LOOKUP), F(STR, table, IPC_WORD_MAX) F(STR, path, IPC_PATH_MAX))             \
+	M(userinfo_get, NOFD, "where is an account of a userbase", R(PARENT, LOOKUP),              \
+	    F(STR, table, IPC_WORD_MAX) F(STR, user, IPC_WORD_MAX))                                \
+	M(userinfo, NOFD, "OK and uid:gid:home, GONE or RETRY", R(LOOKUP, PARENT),                 \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, value, IPC_PATH_MAX))                      \
+	M(srs, NOFD, "rewrite a sender for mail that is forwarded; or reverse it",                 \
+	    R(LOOKUP, VAULT) R(DELIVERY, VAULT),                                                   \
+	    F(BOOL, reverse, 1) F(STR, address, IPC_ADDRESS_MAX) F(STR, domain, IPC_NAME_MAX))     \
+	M(srs_answer, NOFD, "OK and the address; GONE: not one of ours; FAIL: it can't be",        \
+	    R(VAULT, LOOKUP) R(VAULT, DELIVERY),                                                   \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, address, IPC_ADDRESS_MAX))                 \
+	M(table_ask, NOFD, "what stands under a key", R(LOOKUP, TABLE) R(VAULT, TABLE),            \
+	    F(STR, table, IPC_WORD_MAX) F(U8, service, 63) F(STR, key, IPC_ADDRESS_MAX))           \
+	M(table_row, NOFD, "one row of it", R(TABLE, LOOKUP) R(TABLE, VAULT),                      \
+	    F(STR, value, IPC_VALUE_MAX))                                                          \
+	M(table_end, NOFD, "OK: those were all; GONE: there is none; RETRY: it can't be said now", \
+	    R(TABLE, LOOKUP) R(TABLE, VAULT),                                                      \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_NAME_MAX))
 
 /* -- local delivery -- */
 #define MESSAGES_AGENT(M, F, R)                                                                    \
 	M(agent_start, NOFD, "run a delivery agent for an account", R(DELIVERY, PARENT),           \
 	    F(STR, action, IPC_WORD_MAX) F(STR, user, IPC_WORD_MAX) F(STR, path, IPC_PATH_MAX))    \
-	M(agent_started, FD, "a channel to it", R(PARENT, DELIVERY), )                             \
+	M(agent_started, FD, "a channel to it; it has its mailbox open", R(PARENT, DELIVERY), )    \
 	M(agent_refused, NOFD, "none can be run", R(PARENT, DELIVERY),                             \
 	    F(U8, outcome, IPC_FAIL) F(STR, text, IPC_TEXT_MAX))                                   \
-	M(mailbox, FD, "the directory below which the mailbox lies", R(PARENT, AGENT),             \
+	M(agent_end, NOFD, "the agent that was asked for with this id is let go: it has to end",   \
+	    R(DELIVERY, PARENT), )                                                                 \
+	M(mailbox, NOFD, "where the mailbox lies, below its root directory", R(PARENT, AGENT),     \
 	    F(STR, path, IPC_PATH_MAX))                                                            \
 	M(put, NOFD, "a message for the mailbox", R(DELIVERY, AGENT),                              \
 	    F(U64, id, IPC_ID_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, rcpt, IPC_ADDRESS_MAX)   \
@@ -385,6 +425,34 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U32, open, IPC_ANY32) F(BOOL, more, 1))                                              \
 	M(clients_clear, NOFD, "forget what this client did; \"\": all of them", R_ADMIN_TO_LOOKUP(R), \
 	    F(STR, client, IPC_WORD_MAX))                                                          \
+	M(table_update, NOFD, "read this table's file again; forget what was said of it",          \
+	    R(ADMIN, CONTROL) R(CONTROL, PARENT) R(PARENT, LOOKUP),                                \
+	    F(STR, table, IPC_WORD_MAX))                                                           \
+	M(find_in, NOFD, "what a table says for a service and key", R_ADMIN_TO_LOOKUP(R),          \
+	    F(STR, table, IPC_WORD_MAX) F(U8, service, 63) F(STR, key, IPC_ADDRESS_MAX))           \
+	M(find_secret, NOFD, "what kind of secret a table has for a login, never which",           \
+	    R_ADMIN_TO_VAULT(R), F(STR, table, IPC_WORD_MAX) F(STR, key, IPC_ADDRESS_MAX))         \
+	M(find_row, NOFD, "a piece of the value; piece after piece, they make the whole",          \
+	    R(LOOKUP, CONTROL) R(VAULT, CONTROL) R(CONTROL, ADMIN), F(STR, value, IPC_VALUE_MAX))  \
+	M(find_end, NOFD,                                                                          \
+	    "OK, GONE, RETRY; DENIED: the vault has it; FAIL: there is no such table, or not so",  \
+	    R(LOOKUP, CONTROL) R(VAULT, CONTROL) R(CONTROL, ADMIN),                                \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_TEXT_MAX))                       \
+	M(explain, NOFD, "decide as for this client and recipient, and tell every step",           \
+	    R_ADMIN_TO_LOOKUP(R),                                                                  \
+	    F(STR, client, IPC_WORD_MAX) F(STR, listener, IPC_NAME_MAX) F(STR, helo, IPC_NAME_MAX) \
+		F(STR, auth, IPC_ADDRESS_MAX) F(BOOL, tls, 1) F(STR, sender, IPC_ADDRESS_MAX)      \
+		    F(STR, rcpt, IPC_ADDRESS_MAX))                                                 \
+	M(explain_row, NOFD, "one step; depth says which step before it is a part of",             \
+	    R_LOOKUP_TO_ADMIN(R),                                                                  \
+	    F(U32, depth, 255) F(STR, kind, IPC_WORD_MAX) F(STR, subject, IPC_TEXT_MAX)            \
+		F(STR, result, IPC_WORD_MAX) F(STR, text, IPC_TEXT_MAX) F(U32, line, IPC_ANY32)    \
+		    F(BOOL, decides, 1))                                                           \
+	M(explain_end, NOFD, "the reply that RCPT would get, and why",                             \
+	    R_LOOKUP_TO_ADMIN(R),                                                                  \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(U16, code, 599) F(STR, status, IPC_STATUS_MAX)  \
+		F(STR, text, IPC_TEXT_MAX) F(STR, why, IPC_TEXT_MAX) F(STR, action, IPC_WORD_MAX)  \
+		    F(U32, rule_line, IPC_ANY32))                                                  \
 	M(certificates, NOFD, "every certificate, please", R_ADMIN_TO_VAULT(R), )                  \
 	M(certificates_row, NOFD, "one pki: what its certificate says, and what is wrong with it", \
 	    R_VAULT_TO_ADMIN(R),                                                                   \

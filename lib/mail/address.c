@@ -374,14 +374,19 @@ quote_local(char *dst, const char *local)
 	*dst = '\0';
 }
 
-void
-address_canonical(struct address *a, bool keep_tag)
+size_t
+address_untagged(const char *local, const char *delimiters)
 {
-	char *tag = strchr(a->local, ADDRESS_TAG);
+	if (delimiters == NULL || strcmp(delimiters, "none") == 0 || local[0] == '\0')
+		return strlen(local);
+	return 1 + strcspn(local + 1, delimiters);
+}
 
+void
+address_canonical(struct address *a, const char *delimiters)
+{
 	str_lower(a->local);
-	if (!keep_tag && tag != NULL && tag > a->local)
-		*tag = '\0';
+	a->local[address_untagged(a->local, delimiters)] = '\0';
 }
 
 int

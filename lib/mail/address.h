@@ -11,7 +11,6 @@
 #define ADDRESS_MAX	   512 /* octets of a whole address, NUL excluded */
 #define ADDRESS_LOCAL_MAX  64  /* RFC 5321 4.5.3.1.1 */
 #define ADDRESS_DOMAIN_MAX 255 /* RFC 5321 4.5.3.1.2 */
-#define ADDRESS_TAG	   '+' /* what a tag begins with */
 
 /*
  * A mailbox, taken apart.  The local part is what it means, without the quotes
@@ -55,11 +54,18 @@ enum address_result address_parse(const char *s, unsigned flags, struct address 
 int address_format(const struct address *a, char *dst, size_t size) WARN_UNUSED;
 
 /*
- * The address as mailboxes are told apart by: its local part in lower case (ASCII
- * letters only; RFC 5321 2.4 leaves it to the host that delivers) and, unless
- * the tag is part of the name, without "+tag" (RFC 5233 5).
+ * How many octets of a local part come before its tag (RFC 5233 5): all of them when
+ * there is none.  A tag begins with the first octet of delimiters, a set of
+ * them, that isn't the local part's first octet.  "none" and NULL are the empty
+ * set, the setting "smtp sub-addr-delim" is taken as it is.
  */
-void address_canonical(struct address *a, bool keep_tag);
+size_t address_untagged(const char *local, const char *delimiters);
+/*
+ * The address as mailboxes are told apart by: its local part without a tag and in
+ * lower case (ASCII letters only; RFC 5321 2.4 leaves it to the host that
+ * delivers).  delimiters NULL: the tag is part of the name.
+ */
+void address_canonical(struct address *a, const char *delimiters);
 
 /* Letters-digits-hyphen labels of 1 to 63 octets, 255 in all, no dot at the end. */
 bool address_domain_valid(const char *domain, bool utf8);

@@ -39,9 +39,13 @@
 /* Which call a C library makes of its wrapper differs by machine and age. */
 #ifdef __x86_64__
 #define CALL_EPOLL_WAIT "epoll_wait"
+#define CALL_POLL	"poll"
+#define TEST_POLL	TEST(IS(1, 1), IS(2, 0))
 #define CALL_UNLINK	"unlink"
 #else
 #define CALL_EPOLL_WAIT "epoll_pwait"
+#define CALL_POLL	"ppoll"
+#define TEST_POLL	TEST(IS(1, 1))
 #define CALL_UNLINK	"unlinkat"
 #endif
 #if defined(__GLIBC__) && !__GLIBC_PREREQ(2, 39)
@@ -146,6 +150,8 @@ const struct call_row call_rows[] = {
 { "bind", RIGHT_DNS | RIGHT_CONNECT, 0, 0, "a random source port; a source address", {{0}} },
 { "connect", RIGHT_DNS | CLIENT, 0, 0, "servers", {{0}} },
 { "getsockopt", RIGHT_DNS | CLIENT, 0, 0, "how a connect ended", TEST(IS(1, SOL_SOCKET)) },
+{ CALL_POLL, RIGHT_CONNECT, RIGHT_TLS, 0, "libpq looks whether a server has hung up; never waits",
+    TEST_POLL },
 { "fcntl", RIGHT_DNS | CLIENT, 0, 0, "non-blocking, close-on-exec: read them",
     TEST(IS(1, F_GETFL)) },
 { "fcntl", RIGHT_DNS | CLIENT, 0, 0, "and set them", TEST(IS(1, F_SETFL)) },

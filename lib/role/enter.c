@@ -8,6 +8,7 @@
  */
 #include "lib/role/role.h"
 
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -137,6 +138,21 @@ check_root(const struct role_rights *r)
 	return 0;
 }
 
+/* To somebody's mailbox with his rights: by no way that he could not go himself. */
+static int
+walk_as_account(const struct role_rights *r)
+{
+	if (!r->privileged || (r->rights & RIGHT_MAILBOX) == 0)
+		return 0;
+	(void)setfsgid(r->gid);
+	(void)setfsuid(r->uid);
+	/* They tell of no failure. */
+	if (setfsuid((uid_t)-1) == (int)r->uid && setfsgid((gid_t)-1) == (int)r->gid)
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
 static int
 change_root(struct entry *e)
 {
@@ -144,7 +160,7 @@ change_root(struct entry *e)
 
 	if (r->root == NULL)
 		return 0;
-	if (chdir(r->root) == -1)
+	if (walk_as_account(r) == -1 || chdir(r->root) == -1)
 		return -1;
 	if (!r->privileged)
 		return 0;

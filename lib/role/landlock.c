@@ -155,3 +155,26 @@ landlock_enter(const struct role_rights *r, int abi, int dir_fd, const char **lo
 	errno = error;
 	return rc;
 }
+
+int
+landlock_read_only(int abi)
+{
+	struct ruleset_attr handled;
+	int ruleset, rc, error;
+	size_t v = 0;
+
+	while (versions[v].abi > abi)
+		v++;
+	if (versions[v].abi == 0)
+		return 0;
+	handled = versions[v].handled;
+	handled.handled_access_fs &= ~(FS_READ_FILE | FS_READ_DIR);
+	ruleset = (int)syscall(NR_CREATE_RULESET, &handled, versions[v].size, 0);
+	if (ruleset == -1)
+		return -1;
+	rc = (int)syscall(NR_RESTRICT_SELF, ruleset, 0);
+	error = errno;
+	(void)close(ruleset);
+	errno = error;
+	return rc;
+}

@@ -19,4 +19,10 @@ int landlock_abi(void);
  */
 int landlock_enter(const struct role_rights *r, int abi, int dir_fd, const char **lost) WARN_UNUSED;
 
+/*
+ * Denies this process, for good, whatever abi lets it deny but to read files and directories:
+ * nothing is made, changed, run, bound or connected to.  no_new_privs must be on.
+ */
+int landlock_read_only(int abi) WARN_UNUSED;
+
 #endif

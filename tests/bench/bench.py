@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""Postern beside smtp-sink (no queue), Postfix and Exim, in one run: rate, latency, memory of idle sessions, TLS.
+"""Postern beside smtp-sink (no queue), Postfix and Exim, in one run: rate, latency, memory of idle sessions, TLS, RCPT.
 
 Postern's delivery is paused and Postfix holds its mail: acceptance is measured,
-up to the 250 behind a durable commit.  The modules rate, latency, idle, handshake
-and idle_tls say how.
+up to the 250 behind a durable commit.  The modules rate, latency, idle, handshake,
+idle_tls and rcpt say how.
 """
 import argparse
 import contextlib
@@ -24,9 +24,10 @@ import idle_tls  # noqa: E402
 import latency  # noqa: E402
 import peers  # noqa: E402
 import rate  # noqa: E402
+import rcpt  # noqa: E402
 
 WITH_MAIL = ("rate", "latency")
-PARTS = (*WITH_MAIL, "idle", "tls", "tls-idle")
+PARTS = (*WITH_MAIL, "idle", "tls", "tls-idle", "rcpt")
 
 
 # -- the machine ------------------------------------------------------------------
@@ -85,6 +86,9 @@ def arguments():
                    help="that are idle; default 1000,10000")
     p.add_argument("--tls-idle", type=numbers, default=[100, 1000, 5000], metavar="SESSIONS",
                    help="that are idle under TLS; default 100,1000,5000")
+    p.add_argument("--rcpt", type=numbers, default=[1, 50], metavar="SESSIONS",
+                   help="that ask for recipients; default 1,50")
+    p.add_argument("--users", type=int, default=100_000, help="whose mailboxes the tables know; default 100000")
     p.add_argument("--runs", type=int, default=3,
                    help="of each rate and handshake, whose median counts, and latency, which counts as a whole")
     p.add_argument("--seconds", type=float, default=1.0, help="of a run, about")
@@ -94,6 +98,7 @@ def arguments():
     options = p.parse_args()
     if options.quick:
         options.sessions, options.latency, options.idle, options.tls_idle = [50], [50], [1000], [1000]
+        options.rcpt = [50]
         options.runs, options.no_postfix, options.no_exim = 1, True, True
     return options
 
@@ -137,6 +142,8 @@ def measure(tools, options):
         complete.append(handshake.run(tools, options))
     if "tls-idle" in parts:
         complete.append(idle_tls.run(tools, options))
+    if "rcpt" in parts:
+        complete.append(rcpt.run(options))
     return all(complete)
 
 

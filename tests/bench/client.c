@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The client of latency.py and idle.py: many SMTP sessions from one thread, so
- * light that the server has the processors.
+ * The client of latency.py, rcpt.py and idle.py: many SMTP sessions from one
+ * thread, so light that the server has the processors.
  *
- * Without -i it keeps so many sessions busy for so long, one message a
- * connection, and writes how long each took from connect to the last 250, in
- * microseconds, a line each; the first failure ends it.  With -i it opens so
- * many, says EHLO, writes "held N", waits for the end of its standard input and
- * writes "alive N": how many still answer.
+ * It keeps so many sessions busy for so long, one message a connection, and
+ * writes how long each took from connect to the last 250, in microseconds, a
+ * line each; the first failure ends it.  With -u it says RCPT instead, for one
+ * of so many users taken at random, and writes how long each answer took.  With
+ * -i it opens so many, says EHLO, writes "held N", waits for the end of its
+ * standard input and writes "alive N": how many still answer.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -33,7 +34,10 @@
 #define DESCRIPTORS  32		/* that are not sessions */
 #define EVENTS_MAX   256
 
-enum act { SAY, SAY_MESSAGE, HOLD, END };
+#define RCPTS	     100 /* of one transaction */
+
+enum mode { MESSAGES, RECIPIENTS, IDLE };
+enum act { SAY, SAY_MESSAGE, SAY_RCPT, NEXT_RCPT, HOLD, END };
 
 struct step { /* what is awaited, and what is done when it came */
 	int code;
@@ -51,6 +55,13 @@ static const struct step message_script[] = {
 	{250, SAY, "QUIT\r\n"},
 	{221, END, NULL},
 };
+static const struct step rcpt_script[] = {
+	{220, SAY, "EHLO client.test\r\n"},
+	{250, SAY, "MAIL FROM:<you@example.net>\r\n"},
+	{250, SAY_RCPT, NULL},
+	{250, NEXT_RCPT, NULL},
+	{221, END, NULL},
+};
 static const struct step idle_script[] = {
 	{220, SAY, "EHLO client.test\r\n"},
 	{250, HOLD, NULL},	/* on the other side of the hold: NOOP */
@@ -59,20 +70,23 @@ static const struct step idle_script[] = {
 };
 /* clang-format on */
 #define MESSAGE_TAKEN 5 /* step of message_script whose reply ends the measured time */
+#define SAY_MAIL      1 /* steps of rcpt_script */
+#define RCPT_TAKEN    3
 #define NOOP_ANSWERED 2 /* step of idle_script */
 
 struct client {
 	int fd;		  /* -1: none */
 	bool waiting;	  /* for a reply */
 	size_t step, nin; /* nin: octets of the reply so far */
+	size_t nrcpts;	  /* of this transaction */
 	uint64_t started_ns;
 	char in[REPLY_MAX];
 };
 
 struct load {
 	/* as asked */
-	bool idle;
-	uint64_t nclients, seconds, size;
+	enum mode mode;
+	uint64_t nclients, seconds, size, nusers;
 	uint16_t port;
 	/* as it goes */
 	int epoll;
@@ -133,7 +147,7 @@ client_say(struct load *l, struct client *c, const char *text, size_t len)
 static void
 client_next(struct load *l, struct client *c)
 {
-	if (l->idle) {
+	if (l->mode == IDLE) {
 		if (l->opened < l->nclients)
 			client_open(l, &l->clients[l->opened++]);
 	} else if (now_ns() < l->end_ns && l->nsamples < SAMPLES_MAX)
@@ -150,14 +164,51 @@ client_sample(struct load *l, const struct client *c)
 }
 
 static void
+client_say_rcpt(struct load *l, struct client *c)
+{
+	char text[64];
+	int n = snprintf(text, sizeof(text), "RCPT TO:<user%" PRIu64 "@example.org>\r\n",
+	    (uint64_t)random() % l->nusers);
+
+	c->started_ns = now_ns();
+	client_say(l, c, text, (size_t)n);
+}
+
+/* One more of this transaction, another transaction, or the end. */
+static void
+client_next_rcpt(struct load *l, struct client *c)
+{
+	static const char rset[] = "RSET\r\n", quit[] = "QUIT\r\n";
+
+	if (now_ns() >= l->end_ns || l->nsamples == SAMPLES_MAX) {
+		client_say(l, c, quit, strlen(quit));
+	} else if (++c->nrcpts == RCPTS) {
+		c->nrcpts = 0;
+		c->step = SAY_MAIL;
+		client_say(l, c, rset, strlen(rset));
+	} else {
+		c->step = RCPT_TAKEN;
+		client_say_rcpt(l, c);
+	}
+}
+
+/* The replies that are counted, or end a measured time. */
+static void
+client_count(struct load *l, const struct client *c)
+{
+	if ((l->mode == MESSAGES && c->step == MESSAGE_TAKEN) ||
+	    (l->mode == RECIPIENTS && c->step == RCPT_TAKEN))
+		client_sample(l, c);
+	if (l->mode == IDLE && c->step == NOOP_ANSWERED)
+		l->alive++;
+}
+
+static void
 client_act(struct load *l, struct client *c)
 {
 	const struct step *step = &l->script[c->step];
 
-	if (!l->idle && c->step == MESSAGE_TAKEN)
-		client_sample(l, c);
-	if (l->idle && c->step == NOOP_ANSWERED)
-		l->alive++;
+	client_count(l, c);
 	c->step++;
 	switch (step->act) {
 	case SAY:
@@ -165,6 +216,12 @@ client_act(struct load *l, struct client *c)
 		break;
 	case SAY_MESSAGE:
 		client_say(l, c, l->message, l->message_len);
+		break;
+	case SAY_RCPT:
+		client_say_rcpt(l, c);
+		break;
+	case NEXT_RCPT:
+		client_next_rcpt(l, c);
 		break;
 	case HOLD:
 		c->waiting = false;
@@ -174,7 +231,7 @@ client_act(struct load *l, struct client *c)
 		break;
 	case END:
 		client_close(l, c);
-		if (!l->idle)
+		if (l->mode != IDLE)
 			client_next(l, c);
 		break;
 	}
@@ -213,7 +270,7 @@ load_run(struct load *l)
 	struct epoll_event ready[EVENTS_MAX];
 	int i, n;
 
-	while (l->waiting > 0 && (l->idle || l->failed == 0)) {
+	while (l->waiting > 0 && (l->mode == IDLE || l->failed == 0)) {
 		n = epoll_wait(l->epoll, ready, EVENTS_MAX, PATIENCE_MS);
 		if (n == 0 || (n == -1 && errno != EINTR)) {
 			log_warn("%zu sessions: %s", l->waiting,
@@ -239,7 +296,7 @@ run_busy(struct load *l)
 {
 	size_t i;
 
-	l->script = message_script;
+	l->script = l->mode == RECIPIENTS ? rcpt_script : message_script;
 	l->end_ns = now_ns() + l->seconds * NS_PER_S;
 	load_open(l, l->nclients);
 	for (i = 0; i < l->nsamples; i++)
@@ -288,7 +345,8 @@ message_make(struct load *l)
 static void __attribute__((noreturn)) usage(void)
 {
 	(void)fputs(
-	    "usage: bench-client [-i] [-n sessions] [-t seconds] [-l octets] port\n", stderr);
+	    "usage: bench-client [-i | -u users] [-n sessions] [-t seconds] [-l octets] port\n",
+	    stderr);
 	exit(2);
 }
 
@@ -298,10 +356,13 @@ options(struct load *l, int argc, char **argv)
 	uint64_t port;
 	int c, bad = 0;
 
-	while ((c = getopt(argc, argv, "il:n:t:")) != -1) {
+	while ((c = getopt(argc, argv, "il:n:t:u:")) != -1) {
 		if (c == 'i')
-			l->idle = true;
-		else if (c == 'l')
+			l->mode = IDLE;
+		else if (c == 'u') {
+			l->mode = RECIPIENTS;
+			bad |= str_u64(optarg, 1, UINT32_MAX, &l->nusers);
+		} else if (c == 'l')
 			bad |= str_u64(optarg, 100, MESSAGE_MAX, &l->size);
 		else if (c == 'n')
 			bad |= str_u64(optarg, 1, SESSIONS_MAX, &l->nclients);
@@ -325,9 +386,9 @@ main(int argc, char **argv)
 	descriptors_raise(l.nclients + DESCRIPTORS);
 	message_make(&l);
 	l.clients = calloc(l.nclients, sizeof(*l.clients));
-	l.samples_us = l.idle ? NULL : calloc(SAMPLES_MAX, sizeof(*l.samples_us));
+	l.samples_us = l.mode == IDLE ? NULL : calloc(SAMPLES_MAX, sizeof(*l.samples_us));
 	l.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (l.clients == NULL || (l.samples_us == NULL && !l.idle) || l.epoll == -1)
+	if (l.clients == NULL || (l.samples_us == NULL && l.mode != IDLE) || l.epoll == -1)
 		fatal("start: %s", strerror(errno));
-	return l.idle ? run_idle(&l) : run_busy(&l);
+	return l.mode == IDLE ? run_idle(&l) : run_busy(&l);
 }

@@ -76,7 +76,13 @@ parse_again(const struct buf *text)
 	return c;
 }
 
-/* No role but the vault has a private key's path, or what is in a table of secrets. */
+static bool
+is_known(const char *secret)
+{
+	return secret != NULL && *secret != '\0';
+}
+
+/* No role but the vault has a private key's path, an srs key, or what is in a table of secrets. */
 static void
 check_part(const struct conf *c, unsigned int role, const struct conf *part)
 {
@@ -92,9 +98,13 @@ check_part(const struct conf *c, unsigned int role, const struct conf *part)
 		    t->kind == CONF_TABLE_ELSEWHERE)
 			continue;
 		if (conf_table_is_secret(c, t->name) &&
-		    (role != CONF_FOR_HASHER || t->kind != CONF_TABLE_SQLITE))
+		    (role != CONF_FOR_HASHER || t->kind != CONF_TABLE_SQLITE) &&
+		    (role != CONF_FOR_TABLE || t->kind != CONF_TABLE_POSTGRES))
 			abort();
 	}
+	if (role != CONF_FOR_VAULT &&
+	    (is_known(part->values.srs_key) || is_known(part->values.srs_key_old)))
+		abort();
 }
 
 /* What TLS and AUTH rely on. */
@@ -137,7 +147,7 @@ check_dump(const struct conf *c)
 	    memcmp(buf_head(&first), buf_head(&second), first.len) != 0)
 		abort();
 	conf_free(again);
-	for (role = CONF_FOR_PARENT; role <= CONF_FOR_HASHER; role <<= 1) {
+	for (role = CONF_FOR_PARENT; role < CONF_FOR_ALL; role <<= 1) {
 		buf_consume(&second, second.len);
 		if (conf_dump(c, role, &second) == -1)
 			abort();

@@ -23,6 +23,16 @@ check_name(const char *name)
 }
 
 static void
+check_data(const struct dns_records *records, const struct dns_record *r)
+{
+	const uint8_t *end = records->data + records->ndata;
+
+	if (records->ndata > DNS_DATA_MAX ||
+	    (r->size > 0 && (r->data < records->data || r->data + r->size > end)))
+		abort();
+}
+
+static void
 check_records(const struct dns_records *records)
 {
 	static const struct mx_question q = {"d.example", "self.example", 7};
@@ -30,8 +40,11 @@ check_records(const struct dns_records *records)
 	struct mx_list list;
 	size_t i;
 
-	for (i = 0; i < records->n; i++)
+	check_name(records->canonical);
+	for (i = 0; i < records->n; i++) {
 		check_name(records->list[i].name);
+		check_data(records, &records->list[i]);
+	}
 	(void)mx_choose(&q, DNS_FOUND, records, &list);
 	for (i = 0; i < list.n; i++)
 		if (!address_domain_valid(list.hosts[i].name, false) ||
@@ -47,7 +60,8 @@ check_records(const struct dns_records *records)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum dns_type types[] = {DNS_A, DNS_PTR, DNS_MX, DNS_AAAA};
+	static const enum dns_type types[] = {
+	    DNS_A, DNS_CNAME, DNS_PTR, DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA};
 	struct dns_records records;
 	size_t i;
 

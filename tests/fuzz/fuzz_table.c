@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* Files of tables, and questions about what is in them: the text before a NUL is the subject. */
+/*
+ * Files of tables, and questions about what is in them: the text before a NUL is the subject.  The same
+ * text as a file that a table includes.
+ */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,6 +39,24 @@ ask(struct table *t, const char *subject)
 		(void)table_has_network(t, &addr);
 }
 
+/* What an included file makes is a string as long as itself, and its items are not empty. */
+static void
+include(char *text, size_t len)
+{
+	const char *value = text;
+	struct table_item item;
+
+	table_include_to_value(text, len);
+	if (strlen(text) != len)
+		abort();
+	while (table_item_next(&value, &item))
+		if (item.len == 0 || item.at < text || item.at + item.len > text + len ||
+		    value < item.at + item.len)
+			abort();
+	if (value != text + len)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -47,6 +68,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_set_sink(ignore_log, NULL);
 	if (text == NULL)
 		return 0;
+	memcpy(text, data + n, len);
+	include(text, len);
 	memcpy(text, data + n, len);
 	if ((t = table_parse("fuzz", text, len, &skipped)) == NULL)
 		abort();

@@ -162,7 +162,7 @@ def test_25_hostile_environment(tmp_path):
 
 def test_45_recipient_check_is_the_delivery_lookup(make_hard):
     """What RCPT accepts is delivered and what is not accepted has no mailbox, in every way to write it."""
-    conf = postern.Server.CONF + CATCH_ALL.replace('"@catch.example" = "vmail"',
+    conf = "smtp postmaster demo@example.org\n" + postern.Server.CONF + CATCH_ALL.replace('"@catch.example" = "vmail"',
                                                    '"a+tag@catch.example" = "vmail", "b" = "vmail", "c@catch.example" = "demo@example.org"')
     server = make_hard(conf)
     names = ["a", "a+tag", "A+TAG", "a+other", "b", "B", "b+x", '"b"', '"b+x"', '"b\\+x"', "c", "c+y", "nobody", "+",

@@ -23,7 +23,7 @@ from ipc import DEADLINE, HEADER, MESSAGES, TOP, Closed, encode  # noqa: E402
 LIST = encode("list", req=1, limit=100)
 ADMINS_MAX = int(re.search(r"ADMINS_MAX\s+(\d+)", (TOP / "control/socket.h").read_text())[1])
 QUESTIONS = ("list", "get", "read", "change", "pause", "stats", "procs", "clients", "clients_clear", "certificates",
-             "logins", "logins_clear")
+             "logins", "logins_clear", "table_update", "find_in", "find_secret", "explain")
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_no_message_but_questions_gets_in(bench):
         throw(admin, encode(name, req=1))
         assert is_closed(admin), name
         admin.close()
-    assert bench.changes == bench.pauses == bench.cleared == bench.forgotten == []
+    assert bench.changes == bench.pauses == bench.cleared == bench.forgotten == bench.updated == []
 
 
 def test_unasked_descriptors_are_closed(bench):

@@ -371,12 +371,10 @@ class Agent:
                                       preexec_fn=pass_parent, stdin=subprocess.DEVNULL)
         its.close()
         self.parent.send("enter", role=ROLE["AGENT"], rights=AGENT_RIGHTS, descriptors=64,
-                         file_bytes=UNLIMITED)
+                         file_bytes=UNLIMITED, root=str(base))
 
     def open(self, path="Maildir"):
-        fd = os.open(self.base, os.O_PATH | os.O_DIRECTORY)
-        self.parent.send("mailbox", fd=fd, path=path)
-        os.close(fd)
+        self.parent.send("mailbox", path=path)
         self.parent.send("lock")
         mine, its = socket.socketpair()
         self.parent.send("link", fd=its.fileno(), role=ROLE["DELIVERY"])

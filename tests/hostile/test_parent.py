@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 
 import pytest
 
 import postern
 import table
+from postern import wait_for
 
 PROGRAMS = ("session", "queue", "lookup", "delivery", "agent", "control", "vault", "hasher")
 
@@ -26,11 +28,16 @@ plan = json.load(open(__file__ + ".json"))
 parent = socket.socket(fileno=3)
 parent.setblocking(True)
 for octets, nfds in plan["frames"]:
+    while octets == "":
+        if os.path.exists(__file__ + ".go"):
+            break
+        time.sleep(0.01)
     fds = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * nfds))] if nfds else []
     try:
         data = bytes.fromhex(octets)
-        data = data[parent.sendmsg([data], fds):]
-        parent.sendall(data)
+        if data:
+            data = data[parent.sendmsg([data], fds):]
+            parent.sendall(data)
     except OSError:
         break
 if plan["close"]:
@@ -54,7 +61,7 @@ class Server(postern.Server):
         os.mkdir(f"{build}/bin")
         for name in ["smtpd", "smtpctl", *(f"smtpd-{r}" for r in PROGRAMS if r != role)]:
             os.symlink(f"{postern.BUILD}/bin/{name}", f"{build}/bin/{name}")
-        path = f"{build}/bin/smtpd-{role}"
+        path = self.child = f"{build}/bin/smtpd-{role}"
         with open(path, "w", encoding="utf-8") as f:
             f.write(CHILD)
         os.chmod(path, 0o755)
@@ -70,6 +77,11 @@ class Server(postern.Server):
         self.reader.start()
         self.wait_log("event=started")
         return self
+
+    def go(self):
+        """It waits for that at a frame without octets."""
+        with open(self.child + ".go", "w", encoding="ascii"):
+            pass
 
     def cleanup(self):
         super().cleanup()
@@ -145,12 +157,28 @@ def test_agents_for_nobody(with_child):
     assert not [n for n in s.pids() if n.startswith("agent")]
 
 
+@pytest.mark.root
+def test_agents_for_another():
+    """Where smtpd.conf says who it is that all mail is delivered as, delivery has no say."""
+    s = Server("delivery", [(table.frame("agent_start", req=1, action=b"demo", user=b"other", path=b"box"), 0)])
+    other = s.vmail + 1
+    s.write_conf(s.CONF.replace(' userbase', ' user vmail userbase')
+                 .replace('table owners {{', f'table owners {{{{ "other" = "{other}:{other}:{{dir}}/mail",'))
+    try:
+        s.start()
+        wait_for(lambda: os.path.isdir(s.path("mail", "box", "new")), "an agent in the mailbox")
+        assert os.stat(s.path("mail", "box")).st_uid == s.vmail
+    finally:
+        s.kill()
+        s.cleanup()
+
+
 def test_agents_without_end(with_child):
     """As many as it may have, and no more."""
     frame = table.frame("agent_start", action=b"demo", user=b"vmail", path=b"example.org/x")
     s = with_child("delivery", [(frame, 0)] * 300 + [(table.frame("log", level=2, line=b"the-last-word"), 0)])
     s.wait_log("the-last-word")
-    assert len([n for n in s.pids() if n.startswith("agent")]) <= 64
+    assert len([n for n in s.pids() if n.startswith("agent")]) <= 128
     with s.smtp() as c:
         assert c.ehlo()[0] == 250
 
@@ -181,3 +209,62 @@ def test_a_listener_that_is_none(with_child):
     frames = [(table.frame("seccomp_listener"), 1), (ENTERED, 0), (table.frame("log", level=2, line=b"last"), 0)]
     s = with_child("lookup", frames, entered=False)
     s.wait_log(r"event=violations-unwatched process=lookup/0|last")
+
+
+# -- what questions cost ------------------------------------------------------
+
+STRANGE = [b"", b".", b"..", b"-x", b"--help", b"a/b", b"../../etc/passwd", b"x\ny", b"x\r", b"*", b"%s%n", b"x" * 64,
+           b"\xff\xfe", b"$(id)", b"nobody:x", b"0", b"root", b"vmail", b"nobody"]
+TABLES = [b"owners", b"users", b"none", b"", b"../owners", b"owners\n"]
+QUESTIONS = {
+    "lookup": [("user", {"name": n}) for n in STRANGE] +
+              [("forward_get", {"user": n, "userbase": t}) for n in STRANGE for t in TABLES] +
+              [("userinfo", {"value": v}) for v in (b"", b"0:0:/", b"x", b"1:1:/tmp", b"::", b"-1:-1:/x")],
+    "delivery": [("agent_start", {"action": a, "user": n, "path": p}) for n in STRANGE for a in (b"demo", b"none")
+                 for p in (b"example.org/x", b"../x", b"/etc", b"", b"a//b", b"x\ny")] + [("agent_end", {})],
+    "vault": [("shadow", {"name": n}) for n in STRANGE] + [("helper_get", {"table": t}) for t in TABLES],
+    "control": [("table_update", {"table": t}) for t in TABLES] + [("stats", {}), ("procs", {})] +
+               [("pause", {"what": 1, "on": on}) for on in (0, 1)],
+}
+
+
+def descriptors(s):
+    return sorted(os.listdir(f"/proc/{s.process.pid}/fd"))
+
+
+def dead(s):
+    return [pid for pid in s._children() if "\nState:\tZ" in open(f"/proc/{pid}/status", encoding="ascii").read()]
+
+
+@pytest.mark.parametrize("role", QUESTIONS)
+def test_questions_leave_nothing_behind(with_child, role):
+    """A thousand of each kind, most of them refused: no descriptor, no process, no dead child is left."""
+    dice = random.Random(role)
+    kinds = sorted({k for k, _ in QUESTIONS[role]})
+    few = []
+    for kind in kinds:
+        of_kind = [q for q in QUESTIONS[role] if q[0] == kind]
+        few += [dice.choice(of_kind) for _ in range(1000)]
+    dice.shuffle(few)
+    asks = [(table.frame(name, req=n, **values), 0) for n, (name, values) in enumerate(few, 1)]
+    s = with_child(role, [(b"", 0)] + asks + [(table.frame("log", level=2, line=b"the-last-word"), 0)])
+    with open(s.path("mail", ".forward"), "w", encoding="ascii") as f:
+        f.write("demo@example.net\n")
+    if postern.ROOT:
+        os.chown(f.name, s.vmail, s.vmail)
+    os.chmod(f.name, 0o600)
+    before = settled(s)
+    s.go()
+    s.wait_log("the-last-word", 60)
+    wait_for(lambda: len(descriptors(s)) <= len(before) and not dead(s), f"descriptors: {before}", 60)
+    assert not [line for line in s.log if re.search(r"event=(process-ended|peer-cut-off) .*" + role, line)]
+
+
+def settled(s):
+    """The parent's descriptors, when they are the same for a while."""
+    last, since = descriptors(s), time.monotonic()
+    while time.monotonic() - since < 0.5:
+        if descriptors(s) != last:
+            last, since = descriptors(s), time.monotonic()
+        time.sleep(0.02)
+    return last

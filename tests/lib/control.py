@@ -56,6 +56,7 @@ class Bench:
         self.logins = []  # rows as the vault has them, by number
         self.forgotten = []  # addresses and logins as the vault got them
         self.pauses = []  # (what, on) as the parent got them
+        self.updated = []  # tables as the parent got them
         self.questions = []  # names, as they came
         self.processes = []  # rows for procs
         self.log = []
@@ -150,6 +151,9 @@ class Bench:
         elif m.type == "pause":
             self.pauses.append((m.what, m.on))
             link.send("done", req=m.req, outcome=OK)
+        elif m.type == "table_update":
+            self.updated.append(m.table)
+            link.send("done", req=m.req, outcome=OK)
         elif m.type == "procs":
             for row in self.processes:
                 link.send("procs_row", req=m.req, **row)
@@ -178,6 +182,10 @@ class Bench:
             there = m.client in ["", *(r["client"] for r in self.clients)]
             link.send("done", req=m.req, outcome=OK if there else GONE,
                       text="" if there else "no such client")
+        elif m.type == "find_in":
+            link.send("find_end", req=m.req, outcome=GONE)
+        elif m.type == "explain":
+            link.send("explain_end", req=m.req, code=250)
         else:
             link.send("stats_end", req=m.req)
 
@@ -197,6 +205,8 @@ class Bench:
             there = m.what in ["", *(r["what"] for r in self.logins)]
             link.send("done", req=m.req, outcome=OK if there else GONE,
                       text="" if there else "no such address or login")
+        elif m.type == "find_secret":
+            link.send("find_end", req=m.req, outcome=GONE)
         else:
             link.send("stats_row", req=m.req, name="auth.ok", value=7)
             link.send("stats_end", req=m.req)

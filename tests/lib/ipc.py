@@ -194,11 +194,11 @@ class Process:
         self.entered = self.until("entered")
 
     def configure(self, conf, files=(), generation=2):
+        self.parent.send("conf_text", text=conf)
+        self.parent.send("conf_end", generation=generation)
         for kind, name, path in files:
             with open(path, "rb") as file:
                 self.parent.send("file", fd=file.fileno(), kind=kind, name=name)
-        self.parent.send("conf_text", text=conf)
-        self.parent.send("conf_end", generation=generation)
 
     def link(self, role, instance=0):
         mine, its = socket.socketpair()
@@ -207,7 +207,7 @@ class Process:
         return Link(mine)
 
     def serve_once(self, timeout=0):
-        """Handles one message to the parent: logs it, answers about an account."""
+        """Handles one message to the parent: logs it, answers about an account, which forwards nothing."""
         m = self.parent.receive(timeout)
         if m.type == "log":
             self.log.append(m.line)
@@ -216,6 +216,8 @@ class Process:
             outcome = self.accounts.get(m.name, "GONE")
             if outcome is not None:
                 self.parent.send("user_answer", req=m.req, outcome=OUTCOMES.index(outcome))
+        elif m.type == "forward_get":
+            self.parent.send("forward_none", req=m.req, outcome=OUTCOMES.index("GONE"), text="")
         return m
 
     def until(self, name):

@@ -16,19 +16,20 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 ROOT = os.geteuid() == 0
 
 
-def reachable(build):
-    """The build where any account can run it: root's own directories are closed to the others."""
-    path, closed = os.path.join(build, "bin"), False
+def reachable(directory, part="bin"):
+    """The directory, or a copy with that part of it, where any account can run what is there: root's own
+    directories are closed to the others."""
+    path, closed = os.path.join(directory, part), False
     while ROOT and path != "/":
         closed = closed or not os.stat(path).st_mode & 0o001
         path = os.path.dirname(path)
     if not closed:
-        return build
+        return directory
     place = tempfile.mkdtemp(prefix="postern-build-")
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     os.chmod(place, 0o755)
-    copy = os.path.join(place, os.path.basename(build))
-    shutil.copytree(os.path.join(build, "bin"), os.path.join(copy, "bin"))
+    copy = os.path.join(place, os.path.basename(directory))
+    shutil.copytree(os.path.join(directory, part), os.path.join(copy, part), symlinks=True)
     return copy
 
 

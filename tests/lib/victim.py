@@ -29,6 +29,11 @@ action "out" relay host "smtp://127.0.0.1:2526"
 match from any for domain "example.org" action "demo"
 """
 NOBODY = 65534
+PROGRAMS = {"table": "smtpd-table-postgres"}    # of roles that are not named as their programs are
+
+
+def program(role):
+    return PROGRAMS.get(role, f"smtpd-{role}")
 
 
 class Victim(Process):
@@ -45,7 +50,7 @@ class Victim(Process):
         mine, its = socket.socketpair()
         self.parent = self.parent_link(mine)
         self.child = subprocess.Popen(
-            [f"{build}/bin/smtpd-{role}"], pass_fds=[3], preexec_fn=lambda: os.dup2(its.fileno(), 3),
+            [f"{build}/bin/{program(role)}"], pass_fds=[3], preexec_fn=lambda: os.dup2(its.fileno(), 3),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.stderr, cwd=self.directory,
             env={"PATH": "/usr/bin:/bin", "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0"},
             **self._account())
@@ -66,9 +71,7 @@ class Victim(Process):
                          address_space=0 if sanitized else row["address_space"],
                          connect_ports=struct.pack("<2H", 2526, 53), verbose=True)
         if role == "agent":
-            base = os.open(self.directory, os.O_PATH | os.O_DIRECTORY)
-            self.parent.send("mailbox", fd=base, path="Maildir")
-            os.close(base)
+            self.parent.send("mailbox", path="Maildir")
         else:
             self.configure(CONF.format(dir=self.directory, uid=os.getuid()))
         self.parent.send("lock")

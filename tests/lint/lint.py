@@ -25,10 +25,11 @@ FILE_MAX, FILE_LIMIT = 500, 900          # above the first an exception is neede
 PARAMETERS_MAX, DEPTH_MAX = 5, 4
 FIRST_COMMENT_MAX = 14                   # lines of text that open a .c file
 
-LIBRARIES = ("base", "mail", "conf", "ipc", "key", "net", "role", "secret", "service")
-PROGRAMS = ("smtpd", "session", "queue", "lookup", "delivery", "vault", "fetch", "control")
+LIBRARIES = ("base", "mail", "conf", "ipc", "key", "net", "role", "secret", "service", "sqlite")
+PROGRAMS = ("smtpd", "session", "queue", "lookup", "delivery", "vault", "table", "fetch", "control")
 # What a library may include besides lib/base and itself.
-ABOVE = {"service": ("ipc", "conf", "role"), "key": ("ipc",), "net": ("key",)}
+ABOVE = {"service": ("ipc", "conf", "role"), "key": ("ipc",), "net": ("key",),
+         "sqlite": ("conf",)}
 
 # word, the files outside tests/ that may have it (None: none may), why
 WORDS = (
@@ -36,8 +37,9 @@ WORDS = (
     (r"\b(strcpy|strcat|stpcpy|sprintf|vsprintf|gets|strtok)\s*\(", None, "knows no bound"),
     (r"\b(alloca|setjmp|longjmp)\s*\(", None, "is not used here"),
     (r"\b(atoi|atol|atoll)\s*\(", None, "takes rubbish for zero"),
-    (r"\bsqlite3\w*", r"(queue/spool|vault/hasher_)\w*\.[ch]$",
-     "SQL is spoken by queue/spool*.c and vault/hasher_*.c alone"),
+    (r"\bsqlite3\w*", r"(queue/spool|lib/sqlite/)\w*\.[ch]$",
+     "SQL is spoken by queue/spool*.c and lib/sqlite alone"),
+    (r"\bPQ[a-z]\w*", r"table/postgres\w*\.[ch]$", "servers are asked by table/ alone"),
     # A private key is in the vault, or nowhere.
     (r"\b(EVP_DigestSign|EVP_PKEY_sign|PEM_read_bio_PrivateKey|d2i_AutoPrivateKey)\w*\s*\(",
      r"vault/(keys|certificate)\w*\.c$", "only the vault signs"),

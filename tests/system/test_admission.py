@@ -20,7 +20,7 @@ import postern  # noqa: E402
 from ipc import ADDRESS_SPACE, DEADLINE, Closed, Process, encode  # noqa: E402
 from nameserver import BAD_LABELS, EvilServer, dns_reply, dns_type, label  # noqa: E402
 
-RIGHTS = 0x0001 | 0x0008 | 0x0100  # base, dns, read-fd: smtpd/roles.c
+RIGHTS = 0x0001 | 0x0008 | 0x0100 | 0x0800  # base, dns, read-fd, read-db: smtpd/roles.c
 UNASKED, NONE, TROUBLE, NAMED, CONFIRMED = range(5)  # enum ipc_rdns
 CONNECT, HELO, EHLO, MAIL_FROM, RCPT_TO, DATA, COMMIT = range(7)  # enum conf_phase
 
@@ -324,7 +324,7 @@ def test_who_speaks_for_others(make, client, tables, want):
     m = it.enter(client, **tables)
     assert (m.code, m.proxied, m.xclient) == want
     if m.code != 0:
-        assert m.status == "4.3.0"
+        assert m.status == "4.4.3"
     # Nobody is counted who speaks for others, nor who could not be told.
     assert it.counter("clients.open") == (0 if m.proxied or m.code else 1)
     assert len(it.rows()) == it.counter("clients.open")

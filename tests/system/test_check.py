@@ -190,6 +190,18 @@ def test_database(host):
     assert h.check()[0] == 1
 
 
+def test_regular_expressions(host):
+    h = host('table bad file:{dir}/bad\ntable names file:{dir}/names\nmatch from any !helo regex <bad> for local reject\n'
+             'match from any helo <names> for local reject\nfilter "f" phase ehlo match helo regex <bad> junk\n')
+    h.put("bad", "# @list\n^a b$\n(?i)^[a-z]+$\n")
+    h.put("names", "(\n")
+    assert h.check() == (0, ["configuration OK"])
+    h.put("bad", "^good$\n\n(unclosed\n# a comment\n(a)\\1 x\n")
+    status, lines = h.check()
+    assert status == 1 and lines[:2] == [f"table file {h.path('bad')}: line 3: not a regular expression",
+                                         f"table file {h.path('bad')}: line 5: back-reference"]
+
+
 def test_sockets_of_back_ends(host):
     h = host(PKI + "table logins dovecot:{dir}/auth\n" + AUTH, QUIET)
     assert h.check()[1][0] == f"socket {h.path('auth')}: No such file or directory"

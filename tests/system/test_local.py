@@ -145,7 +145,7 @@ def test_one_account_many_mailboxes(make_server):
 def test_name_that_no_path_can_have(make_server):
     """Refused where it is named; where an alias leads there, told when it is tried."""
     server = make_server(Server.CONF.replace(
-        '"other@example.org"', '"team@example.org" = "a/b@example.org", "@example.org"'))
+        '"other@example.org"', '"team@example.org" = "a/b@example.org, demo@example.org", "@example.org"'))
     with server.smtp() as c:
         c.ehlo()
         c.mail("")

@@ -9,11 +9,9 @@ import ssl
 import subprocess
 import threading
 
-import dns.exception
-import dns.message
-import dns.query
+import nameserver
 import pytest
-
+import zones
 from peer import Keep, Peer
 from postern import PATIENCE, Server, wait_for
 
@@ -247,9 +245,7 @@ def test_hostile_server(make_relay, rules, greeting, status):
 
 # -- the real thing: an MX, port 53 and port 25, in a namespace of this test's own --
 
-ZONES = {
-    "far.example": """$ORIGIN far.example.
-$TTL 60
+FAR = """$TTL 60
 @ SOA ns admin 1 3600 600 86400 60
 @ NS ns
 ns A 127.0.0.1
@@ -260,21 +256,30 @@ mx A 127.0.0.2
 null MX 0 .
 bare A 127.0.0.2
 loop MX 10 mx.test.
-""",
-    "test": """$ORIGIN test.
-$TTL 60
+home MX 10 here
+home MX 10 mx
+here A 127.0.0.3
+nil MX 10 zero
+zero A 0.0.0.0
+odd MX 10 a\\032b
+forged MX 10 mx
+slow NS ns.slow
+ns.slow A 127.0.0.8
+"""
+TEST = """$TTL 60
 @ SOA ns admin 1 3600 600 86400 60
 @ NS ns
 ns A 127.0.0.1
 mx A 127.0.0.1
-""",
-}
+"""
 
 BY_MX = Server.CONF + """
+listen on 127.0.0.3 port 25
 action "out" relay
 match from local for any action "out"
 resolver forward 127.0.0.1
 trust anchor "{anchor}"
+queue retry-min 1h
 """
 
 
@@ -295,46 +300,14 @@ def own_network():
             assert libc.setns(before.fileno(), CLONE_NEWNET) == 0
 
 
-def answers(name):
-    try:
-        dns.query.udp(dns.message.make_query(name, "SOA"), "127.0.0.1", timeout=0.2)
-        return True
-    except (OSError, dns.exception.Timeout):
-        return False
-
-
-def start_nsd(where):
-    zones = ""
-    for name, text in ZONES.items():
-        (where / name).write_text(text)
-        zones += f'zone:\n\tname: {name}\n\tzonefile: {name}\n'
-    (where / "nsd.conf").write_text(f"""server:
-	ip-address: 127.0.0.1@53
-	username: ""
-	chroot: ""
-	zonesdir: "{where}"
-	database: ""
-	zonelistfile: "{where}/zones"
-	xfrdfile: "{where}/xfrd"
-	xfrdir: "{where}"
-	pidfile: "{where}/pid"
-	server-count: 1
-remote-control:
-	control-enable: no
-{zones}""")
-    nsd = subprocess.Popen(["nsd", "-d", "-c", str(where / "nsd.conf")], stderr=subprocess.DEVNULL)
-    wait_for(lambda: answers("far.example"), "an answer of nsd")
-    return nsd
-
-
 @pytest.mark.root
 def test_by_mx(own_network, tmp_path, make_server, make_peer):
-    nsd = start_nsd(tmp_path)
-    try:
+    key = zones.Key("far.example")
+    far = zones.sign(key, FAR, ["forged.far.example. MX"])
+    with nameserver.serving(tmp_path, {"far.example": far, "test": TEST, "slow.far.example": None}, 53):
         peer = make_peer(Script(), host="127.0.0.2", port=25)
-        (tmp_path / "anchor").write_text("")  # nobody signs these zones
         server = make_server(start=False)
-        server.write_conf(BY_MX, anchor=tmp_path / "anchor")
+        server.write_conf(BY_MX, anchor=key.ds)
         server.start()
         # The best host refuses connections, the next one takes it.
         send(server)
@@ -345,12 +318,19 @@ def test_by_mx(own_network, tmp_path, make_server, make_peer):
         send(server, to="you@bare.far.example")
         assert "relay=bare.far.example[127.0.0.2]" in \
             server.wait_log(r"event=delivered .*to=you@bare\.far\.example")
-        # A null MX (RFC 7505), no such name, ourselves as the best host: never.
-        for name, status in (("null.far.example", "5.1.10"), ("gone.far.example", "5.1.2"),
-                             ("loop.far.example", "5.4.6")):
+        # A null MX (RFC 7505), no such name, ourselves by name and by address, no address at all: never.
+        # Forged, and no answer: later, and not a word to that host.
+        for name, event, status in (
+                ("null.far.example", "failed", "5.1.10"), ("gone.far.example", "failed", "5.1.2"),
+                ("loop.far.example", "failed", "5.4.6"), ("home.far.example", "failed", "5.4.6"),
+                ("nil.far.example", "failed", "5.4.4"), ("odd.far.example", "failed", "5.4.4"),
+                ("forged.far.example", "deferred", "4.7.5"), ("x.slow.far.example", "deferred", "4.4.3")):
             send(server, to=f"you@{name}")
-            line = server.wait_log(rf"event=failed .*to=you@{re.escape(name)}")
+            line = server.wait_log(rf"event={event} .*to=you@{re.escape(name)}")
             assert f"status={status}" in line, line
-    finally:
-        nsd.terminate()
-        nsd.wait(PATIENCE)
+        assert len(peer.handler.mail) == 2
+        # `smtpctl explain` says the same of them.
+        for name, said in (("home.far.example", r"here\.far\.example.*this host itself"),
+                           ("forged.far.example", "DNSSEC: the answer is bogus"),
+                           ("far.example", "DNSSEC vouches for it")):
+            assert re.search(said, server.ctl("explain", f"you@{name}", check=False).stdout)

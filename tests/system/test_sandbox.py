@@ -19,11 +19,11 @@ import pytest
 import postern
 import table
 from ipc import Link
-from victim import Victim
+from victim import Victim, program
 
-ROLES = ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher")
+ROLES = ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher", "table")
 RELEASE = os.path.join(postern.TOP, "build", "bin")
-PROGRAMS = ["smtpd", "smtpctl", *(f"smtpd-{r}" for r in ROLES)]
+PROGRAMS = ["smtpd", "smtpctl", *map(program, ROLES)]
 
 SAMPLE = {"execve": "execve", "mount": "mount", "bpf": "bpf", "socket packet": "socket"}  # act: its call
 
@@ -115,7 +115,7 @@ def test_every_act(role):
 
 
 def pids_of(server, role):
-    return {pid for name, pid in server.pids().items() if name.startswith(role + "/")}
+    return {pid for name, pid in server.pids().items() if name.startswith(program(role).removeprefix("smtpd-") + "/")}
 
 
 def forbidden(server, role, name, call):
@@ -133,11 +133,21 @@ def forbidden(server, role, name, call):
     postern.wait_for(lambda: len(now := pids_of(server, role)) == len(before) and now != before, "another process")
 
 
+@pytest.fixture(scope="module")
+def whole_server():
+    """One that has every process there is; nobody listens where its table is."""
+    s = postern.Server(extra="table pg postgres:{dir}/pg.conf\nmatch from any for domain <pg> action \"demo\"\n")
+    with open(s.path("pg.conf"), "w", encoding="ascii") as f:
+        f.write("conninfo hostaddr=127.0.0.1 port=1 user=nobody\nquery_domain SELECT 1 WHERE $1 = 'x'\n")
+    yield s.start()
+    s.cleanup()
+
+
 @pytest.mark.parametrize("role", [r for r in ROLES if r != "agent"])
-def test_a_forbidden_call_is_named_and_the_process_replaced(shared_server, role):
+def test_a_forbidden_call_is_named_and_the_process_replaced(whole_server, role):
     for name, call in SAMPLE.items():
-        forbidden(shared_server, role, name, call)
-    shared_server.send()
+        forbidden(whole_server, role, name, call)
+    whole_server.send()
 
 
 def test_show_sandbox_is_content(server):
@@ -231,10 +241,12 @@ class TestRelease:
         assert os.stat(f"{RELEASE}/{program}").st_mode & 0o6022 == 0
 
 
-LINKED = {"sqlite3": {"smtpd-queue", "smtpd-hasher"}, "unbound": {"smtpd-lookup"},
+LINKED = {"sqlite3": {"smtpd-queue", "smtpd-hasher", "smtpd-lookup"}, "unbound": {"smtpd-lookup"},
+          "cdb": {"smtpctl"},
           "tls": {"smtpd-delivery", "smtpd-session"},
           "crypto": {"smtpd-session", "smtpd-vault", "smtpd-hasher", "smtpctl"},
           "crypt": {"smtpd-vault", "smtpd-hasher", "smtpctl"},
+          "pq": {"smtpd-table-postgres"},
           "seccomp": {p for p in PROGRAMS if p != "smtpctl"}}
 
 

@@ -10,10 +10,10 @@ from ipc import ADDRESS_SPACE, Process  # noqa: E402
 from sasl import OK, auth, crypted, plain, table  # noqa: E402
 from talk import hello, stat  # noqa: E402
 
-RIGHTS = 0x0001 | 0x0008 | 0x0100  # base, dns, read-fd: smtpd/roles.c
+RIGHTS = 0x0001 | 0x0008 | 0x0100 | 0x0800  # base, dns, read-fd, read-db: smtpd/roles.c
 TABLE = 0  # enum ipc_file
 MAIL_FROM, RCPT_TO = 3, 4  # enum conf_phase
-MINE, NOT_MINE, NOBODY_KNOWS = (0, ""), (550, "5.7.1"), (451, "4.3.0")
+MINE, NOT_MINE, NOBODY_KNOWS = (0, ""), (550, "5.7.1"), (451, "4.4.3")
 
 OWN = {"bob": "bob@example.org, Sales@example.org", "carol@example.org": "@example.net, carol+*@example.org",
        "root": "@*"}

@@ -316,6 +316,107 @@ def test_the_urgent_ones_first(queue):
     assert order == [ids[n] for n in (2, 5, 4, 0, 3, 1)]
 
 
+def test_a_destination_has_not_all_the_memory(queue):
+    """40,000 recipients of one host that answers nothing, and one of another."""
+    queue.go()
+    big, members = 4, 10_000
+    for n in range(big):
+        queue.submit("list%d@example.org" % n)
+        m = queue.next(queue.lookup, "expand")
+        for i in range(members):
+            queue.lookup.send("expand_item", req=m.req, address=f"m{i}@big.test", action="out", dest="big.test")
+        queue.lookup.send("expand_end", req=m.req, outcome=OK)
+    queue.submit("to@other.test")
+    seen, deadline = 0, time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([queue.lookup.sock, queue.delivery.sock], [], [], 1)[0] == [queue.lookup.sock]:
+            queue.expand("other.test")
+        elif (m := queue.delivery.receive()).type == "job_rcpt":
+            seen += 1
+            if m.address == "to@other.test":
+                break
+    assert m.address == "to@other.test" and seen <= 128 + 1
+    assert queue.counter("parked") < 32_768 - 1024
+
+
+def submit_list(queue, members, **more):
+    """A message whose one recipient stands for so many of big.test."""
+    message = queue.submit("list@example.org", **more)
+    m = queue.next(queue.lookup, "expand")
+    for i in range(members):
+        queue.lookup.send("expand_item", req=m.req, address=f"m{i}@big.test", action="out", dest="big.test")
+    queue.lookup.send("expand_end", req=m.req, outcome=OK)
+    return message
+
+
+def fill_destination(queue):
+    """What big.test may have under way: [(job, recipient)...]"""
+    busy = []
+    while len(busy) < 128:
+        job = queue.next(queue.delivery, "job")
+        busy += [(job, queue.next(queue.delivery, "job_rcpt")) for _ in range(job.nrcpts)]
+    return busy
+
+
+def wait_counter(queue, name, condition):
+    end = time.monotonic() + 30
+    while not condition(queue.counter(name)):
+        assert time.monotonic() < end, (name, queue.counter(name))
+        time.sleep(0.05)
+
+
+def test_who_comes_after_one_that_is_late(queue):
+    """Those that wait for a busy destination and are late leave their turn to the next, not to nobody."""
+    queue.go()
+    by = int(time.time()) + 4
+    submit_list(queue, 300, by=RETURN, by_s=by)
+    busy = fill_destination(queue)
+    wait_counter(queue, "parked", lambda n: n == 300 - 128)
+    other = queue.submit("last@big.test")
+    queue.expand("big.test")
+    wait_counter(queue, "parked", lambda n: n == 300 - 128 + 1)
+    while time.time() <= by:
+        time.sleep(0.1)
+    for job, rcpt in busy:
+        queue.judge(job, rcpt, RETRY, "4.4.2", "timed out")
+    job, _ = queue.job()
+    assert job.id == other
+    wait_counter(queue, "failed", lambda n: n == 300)
+    assert queue.counter("parked") == 0
+
+
+def test_the_urgent_ones_need_not_go_back(queue):
+    """Where there is no more memory for those that wait, those of less priority make room."""
+    queue.go()
+    for _ in range(2):
+        submit_list(queue, 10_000)
+    busy = fill_destination(queue)
+    wait_counter(queue, "in-flight", lambda n: n == queue.counter("parked") + 128)
+    parked = queue.counter("parked")
+    assert 15_000 < parked < 16_000
+    urgent = queue.submit("urgent@big.test", priority=9)
+    queue.expand("big.test")
+    wait_counter(queue, "in-flight", lambda n: n == parked + 128)
+    queue.judge(*busy[0])
+    assert queue.job()[0].id == urgent
+
+
+def test_no_idle_time_for_who_went_back(queue):
+    """A destination that is fast has those that found no memory to wait in as soon as it can take them."""
+    queue.go()
+    for _ in range(2):
+        submit_list(queue, 10_000)
+    began, left = time.monotonic(), 20_000
+    while left:
+        m = queue.delivery.receive()
+        if m.type == "job":
+            job = m
+        else:
+            queue.judge(job, m)
+            left -= 1
+        assert time.monotonic() - began < 45, left
+
+
 # -- delivery ---------------------------------------------------------------------------
 
 RIGHTS = 0x0001 | 0x0010 | 0x0100 | 0x0200  # base, connect, read-fd, tls: smtpd/roles.c

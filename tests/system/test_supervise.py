@@ -168,3 +168,21 @@ def test_second_signal_ends_at_once(server):
     assert server.start() and accepts(server)
     drain(server)
     assert server.maildir() == []
+
+
+@pytest.mark.parametrize("other", ["its", "a file", "a link", "another's"])
+def test_only_its_own_admin_socket_goes(server, other):
+    """What somebody put in its place, another server perhaps, stays when it ends."""
+    path = server.path("smtpd.sock")
+    if other != "its":
+        os.unlink(path)
+    if other == "a file":
+        with open(path, "w", encoding="ascii"):
+            pass
+    elif other == "a link":
+        os.symlink("elsewhere", path)
+    elif other == "another's":
+        successor = socket.socket(socket.AF_UNIX)
+        successor.bind(path)
+    assert server.stop() == 0
+    assert os.path.lexists(path) == (other != "its")

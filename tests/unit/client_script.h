@@ -38,7 +38,7 @@ enum body_kind { BODY_SENT, BODY_HELD, BODY_BROKEN };
 
 struct script {
 	const char *name;
-	enum client_tls tls;
+	enum relay_tls tls;
 	size_t nrcpts;
 	uint64_t size_bytes;
 	bool is_8bit, is_utf8, is_binary, requires_tls, is_report;
@@ -113,7 +113,7 @@ static void
 on_over(void *arg, enum client_end how)
 {
 	static const char *const ends[] = {
-	    [CLIENT_DONE] = "done", [CLIENT_NEXT_HOST] = "next", [CLIENT_TLS_BROKEN] = "tls"};
+	    [CLIENT_DONE] = "done", [CLIENT_NEXT_HOST] = "next", [RELAY_TLS_BROKEN] = "tls"};
 	struct run *r = arg;
 	char line[64];
 

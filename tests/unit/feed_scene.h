@@ -221,7 +221,7 @@ scene_make(struct scene *s, enum role role)
 	assert_non_null(mkdtemp(s->dir));
 	buf_init(&s->small, 64);
 	write_all(s);
-	s->d = (struct smtpd){.base = event_base_new(), .admin_fd = -1};
+	s->d = (struct smtpd){.base = event_base_new(), .admin.fd = -1};
 	s->d.rules = (struct channel_rules){.self = ROLE_PARENT,
 	    .handlers = smtpd_handlers,
 	    .on_close = on_close,

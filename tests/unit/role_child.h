@@ -47,12 +47,13 @@ struct test_role {
 static const struct test_role test_roles[] = {
     {"session", RIGHT_BASE | RIGHT_ACCEPT | RIGHT_TLS, 28},
     {"queue", RIGHT_BASE | RIGHT_SPOOL, 28},
-    {"lookup", RIGHT_BASE | RIGHT_DNS | RIGHT_READ_FD, 30},
+    {"lookup", RIGHT_BASE | RIGHT_DNS | RIGHT_READ_FD | RIGHT_READ_DB, 30},
     {"control", RIGHT_BASE | RIGHT_ACCEPT, 24},
     {"delivery", RIGHT_BASE | RIGHT_CONNECT | RIGHT_CONNECT_UNIX | RIGHT_TLS | RIGHT_READ_FD, 45},
     {"agent", RIGHT_BASE | RIGHT_MAILBOX, 0},
     {"vault", RIGHT_CORE, 12},
     {"hasher", RIGHT_BASE | RIGHT_READ_FD | RIGHT_READ_DB, 28},
+    {"table", RIGHT_BASE | RIGHT_CONNECT | RIGHT_READ_FD, 36},
 };
 
 typedef int (*child_job)(void *arg); /* 0, or -1 with errno */

@@ -6,28 +6,10 @@
  * A database in a directory of its own, its small configuration, and a hasher's
  * tables.  What writes is another process: ours has given SQLite other system calls.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "lib/base/log.h"
-#include "lib/base/str.h"
-#include "lib/base/time.h"
 #include "vault/hasher_sqlite.h"
 
-#define UNUSED __attribute__((unused))
+#include "tests/unit/database_rig.h"
+
 #define QUERY  "SELECT login, value FROM users WHERE login=?"
 #define SCHEMA "CREATE TABLE users(login TEXT PRIMARY KEY, value TEXT); "
 
@@ -37,94 +19,17 @@ struct rig {
 	size_t descriptors;
 };
 
-static char last_line[LOG_LINE_MAX];
-static unsigned int nlines;
-
-static UNUSED void
-keep_line(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	nlines++;
-	str_cut(last_line, sizeof(last_line), line);
-}
-
-static UNUSED size_t
-count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	size_t n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	(void)closedir(dir);
-	return n;
-}
-
 /* As another process would: ours has given SQLite other system calls. */
 static UNUSED void
 run_sql(const struct rig *r, const char *sql)
 {
-	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
-	sqlite3 *db;
-	pid_t pid;
-	int status;
-
-	if ((pid = fork()) == 0) {
-		(void)vfs->xSetSystemCall(vfs, NULL, NULL);
-		status = sqlite3_open(r->db, &db) != SQLITE_OK ||
-			 sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK;
-		if (status != 0)
-			(void)fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(db));
-		(void)sqlite3_close(db);
-		_exit(status);
-	}
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	database_run(r->db, sql);
 }
 
-/* A writer that holds its lock until it is told to go on. */
 static UNUSED pid_t
 hold_lock(const struct rig *r, int *go_on)
 {
-	sqlite3_vfs *vfs = sqlite3_vfs_find("unix");
-	int ready[2], go[2];
-	sqlite3 *db;
-	pid_t pid;
-	char c;
-
-	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	if ((pid = fork()) == 0) {
-		(void)close(go[1]);
-		(void)vfs->xSetSystemCall(vfs, NULL, NULL);
-		if (sqlite3_open(r->db, &db) != SQLITE_OK ||
-		    sqlite3_exec(db, "BEGIN EXCLUSIVE; UPDATE users SET value='new'", NULL, NULL,
-			NULL) != SQLITE_OK)
-			_exit(1);
-		(void)!write(ready[1], "r", 1);
-		(void)!read(go[0], &c, 1);
-		_exit(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK);
-	}
-	assert_true(pid > 0);
-	(void)close(ready[1]);
-	assert_int_equal(read(ready[0], &c, 1), 1);
-	(void)close(ready[0]);
-	(void)close(go[0]);
-	*go_on = go[1];
-	return pid;
-}
-
-static UNUSED void
-write_file(const char *path, const void *data, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert_true(fd != -1);
-	assert_int_equal(write(fd, data, len), len);
-	assert_int_equal(close(fd), 0);
+	return database_lock(r->db, "UPDATE users SET value='new'", go_on);
 }
 
 static UNUSED void
@@ -202,13 +107,6 @@ assert_found(struct rig *r, const char *key, enum ipc_outcome outcome, const cha
 		fail_msg("%s: %d, not %d; %s", key, found, outcome, last_line);
 	if (outcome == IPC_OK)
 		assert_string_equal(got, value);
-}
-
-static UNUSED void
-assert_logged(const char *what)
-{
-	if (strstr(last_line, what) == NULL)
-		fail_msg("the log says: %s", last_line);
 }
 
 #endif

@@ -243,6 +243,7 @@ test_canonical(void **state)
 	    {"demo+a+b@example.org", "demo", "demo+a+b"},
 	    {"demo+@example.org", "demo", "demo+"},
 	    {"+tag@example.org", "+tag", "+tag"}, /* of nobody */
+	    {"+tag+x@example.org", "+tag", "+tag+x"},
 	    {"\xc3\x89+x@example.org", "\xc3\x89", "\xc3\x89+x"},
 	};
 	struct address a;
@@ -251,12 +252,40 @@ test_canonical(void **state)
 	(void)state;
 	for (i = 0; i < NITEMS(rows); i++) {
 		assert_int_equal(address_parse(rows[i].text, ADDRESS_UTF8_OK, &a), ADDRESS_OK);
-		address_canonical(&a, true);
+		address_canonical(&a, NULL);
 		assert_string_equal(a.local, rows[i].tagged);
-		address_canonical(&a, false);
+		address_canonical(&a, "+");
 		assert_string_equal(a.local, rows[i].plain);
 		assert_string_equal(a.domain, "example.org");
 	}
+}
+
+static void
+test_delimiters(void **state)
+{
+	static const struct {
+		const char *local, *delimiters;
+		size_t n;
+	} rows[] = {
+	    {"demo+tag", "+", 4},
+	    {"demo-tag", "+", 8},
+	    {"demo-tag", "+-", 4},
+	    {"demo-a+b", "+-", 4}, /* the leftmost of any of them */
+	    {"demo+a-b", "-+", 4},
+	    {"_demo_x", "_", 5},
+	    {"-", "-", 1},
+	    {"--", "-", 1},
+	    {"", "+", 0},
+	    {"none+x", "none", 6}, /* the word, not its letters */
+	    {"demo+tag", "none", 8},
+	    {"demo+tag", "", 8},
+	    {"demo+tag", NULL, 8},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(rows); i++)
+		assert_int_equal(address_untagged(rows[i].local, rows[i].delimiters), rows[i].n);
 }
 
 int
@@ -270,6 +299,7 @@ main(void)
 	    cmocka_unit_test(test_literal),
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_canonical),
+	    cmocka_unit_test(test_delimiters),
 	};
 
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);

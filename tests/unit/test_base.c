@@ -429,7 +429,9 @@ test_log_levels(void **state)
 	lines = 0;
 	log_debug("unheard");
 	assert_int_equal(lines, 0);
+	assert_false(log_is_verbose());
 	log_set_verbose(true);
+	assert_true(log_is_verbose());
 	log_debug("heard");
 	assert_int_equal(lines, 1);
 	log_set_verbose(false);

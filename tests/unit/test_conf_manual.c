@@ -14,6 +14,7 @@
 
 #include "lib/conf/conf.h"
 #include "lib/conf/keyword.h"
+#include "lib/conf/match.h"
 #include "lib/conf/option.h"
 #include "lib/conf/settings.h"
 
@@ -123,13 +124,79 @@ test_options(void **state)
 	}
 	assert_true(section_has(text, section, ".It Ic ca Ar name", "cert"));
 	assert_true(section_has(text, section, ".D1 ca ", "cert"));
-	for (i = 0; i < 3; i++) {
-		static const char *const words[] = {"sqlite", "dovecot", "helper"};
+	for (i = 0; i < 5; i++) {
+		static const char *const words[] = {
+		    "cdb", "sqlite", "postgres", "dovecot", "helper"};
 		char example[32];
 
 		assert_true(section_has(text, section, ".It Ic table Ar name", words[i]));
 		(void)snprintf(example, sizeof(example), " %s:/", words[i]);
 		assert_non_null(strstr(text, example));
+	}
+	free(text);
+}
+
+/* Each option of an action, but what is not supported. */
+static void
+test_actions(void **state)
+{
+	char *text = manual_read(), context[64];
+	const char *section = strstr(text, "\n.Ss Actions\n"), *end, *lacking;
+	size_t i;
+
+	(void)state;
+	assert_non_null(section);
+	end = strstr(section, "\n.Ss Rules\n");
+	lacking = strstr(text, "\n.Sh NOT SUPPORTED\n");
+	assert_true(end != NULL && lacking != NULL);
+	for (i = 0; i < action_options.nrows; i++) {
+		const char *word = action_options.rows[i].word;
+
+		(void)snprintf(context, sizeof(context), "action %s", word);
+		if (keyword_unsupported(context) != NULL) {
+			if (!section_has(lacking, text + strlen(text), ".Cm ", word))
+				fail_msg("neither supported nor listed: %s", word);
+			continue;
+		}
+		/* These come after one that is not supported. */
+		if (strcmp(word, "rcpt-to") == 0 || strcmp(word, "no-verify") == 0 ||
+		    strcmp(word, "mx") == 0)
+			continue;
+		if (!section_has(section, end, ".It Cm ", word))
+			fail_msg("no entry: %s", word);
+		if (!section_has(section, end, ".D1 action", word))
+			fail_msg("no example: %s", word);
+	}
+	free(text);
+}
+
+/* Each condition of a rule. */
+static void
+test_conditions(void **state)
+{
+	static const char *const values[] = {
+	    [MATCH_NOTHING] = "",
+	    [MATCH_TABLE] = " Ar table",
+	    [MATCH_TABLE_OPTIONAL] = " Op Ar table",
+	};
+	char *text = manual_read(), entry[128], words[64];
+	const char *section = strstr(text, "\n.Ss Rules\n"), *end;
+	size_t i;
+
+	(void)state;
+	assert_non_null(section);
+	end = strstr(section, "\n.Ss Filters\n");
+	assert_non_null(end);
+	for (i = 0; i < match_nwords; i++) {
+		const struct match_word *row = &match_words[i];
+
+		(void)snprintf(words, sizeof(words), "%s%s%s", row->group,
+		    *row->group == '\0' ? "" : " ", row->word);
+		(void)snprintf(entry, sizeof(entry), "\n.It Cm %s%s\n", words, values[row->value]);
+		if (memmem(section, (size_t)(end - section), entry, strlen(entry)) == NULL)
+			fail_msg("no entry: %s", entry);
+		if (!section_has(section, end, ".D1 match", words))
+			fail_msg("no example: %s", words);
 	}
 	free(text);
 }
@@ -164,7 +231,8 @@ check_example(struct buf *example)
 	struct conf *c;
 	size_t i;
 
-	assert_int_equal(buf_append_str(example, "pki mx.example.org cert /c key /k\n"), 0);
+	assert_int_equal(
+	    buf_append_str(example, "pki mx.example.org cert /c key /k\nsrs key k\n"), 0);
 	c = conf_parse_text("t", (const char *)buf_head(example), example->len, &errors);
 	for (i = 0; c == NULL && i < errors.n; i++) {
 		if (strncmp(errors.list[i].text, "undefined ", 10) != 0 &&
@@ -184,7 +252,7 @@ test_examples(void **state)
 {
 	static const char *const statements =
 	    " action auth bounce ca control filter hostname "
-	    "listen match mta pki queue resolver smtp table trust ";
+	    "listen lookup match mta pki queue resolver smtp srs table trust ";
 	char *text = manual_read(), *line, *save = NULL, word[32];
 	bool displayed = false;
 	struct buf example;
@@ -229,6 +297,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_settings),
 	    cmocka_unit_test(test_options),
+	    cmocka_unit_test(test_actions),
+	    cmocka_unit_test(test_conditions),
 	    cmocka_unit_test(test_examples),
 	};
 

@@ -12,6 +12,7 @@
 
 #include "lookup/filter.h"
 #include "lookup/rdns.h"
+#include "tests/unit/policy_fixture.h"
 
 struct question { /* as much of a struct filter_question as a case needs */
 	const char *client;
@@ -168,35 +169,13 @@ static const char prologue[] = "table nets { 192.0.2.0/24, \"2001:db8::/32\" }\n
 			       "table boxes { \"bob@example.org\" }\n"
 			       "table missing file:/nonexistent\n";
 
-struct fixture {
-	struct conf *conf;
-	struct tables *tables;
-	struct policy policy;
-};
-
 static void
-fixture_make(struct fixture *f, const char *filters)
+fixture_make(struct policy_fixture *f, const char *filters)
 {
-	struct conf_errors errors;
 	char text[4096];
 
 	(void)snprintf(text, sizeof(text), "%s%s\n", prologue, filters);
-	f->conf = conf_parse_text("test", text, strlen(text), &errors);
-	if (f->conf == NULL)
-		print_error("%s\n", errors.n > 0 ? errors.list[0].text : "?");
-	conf_errors_free(&errors);
-	assert_non_null(f->conf);
-	f->tables = tables_create();
-	assert_non_null(f->tables);
-	assert_int_equal(tables_configure(f->tables, f->conf), 0);
-	f->policy = (struct policy){f->conf, f->tables, "mx.example.org"};
-}
-
-static void
-fixture_free(struct fixture *f)
-{
-	tables_free(f->tables);
-	conf_free(f->conf);
+	policy_fixture_make(f, text);
 }
 
 static const char *
@@ -206,7 +185,7 @@ or_else(const char *s, const char *fallback)
 }
 
 static void
-ask(const struct fixture *f, enum conf_phase phase, const struct question *q,
+ask(const struct policy_fixture *f, enum conf_phase phase, const struct question *q,
     struct filter_verdict *v)
 {
 	struct filter_question fq = {.phase = (uint8_t)phase,
@@ -222,7 +201,7 @@ ask(const struct fixture *f, enum conf_phase phase, const struct question *q,
 		assert_int_equal(addr_parse(q->client, 0, &client), 0);
 		fq.client = &client;
 	}
-	filter_evaluate(&f->policy, "f", &fq, v);
+	assert_true(filter_evaluate(&f->policy, "f", &fq, NULL, v));
 }
 
 static void
@@ -250,7 +229,7 @@ test_cases(void **state)
 	(void)state;
 	for (i = 0; i < NITEMS(cases); i++) {
 		struct filter_verdict v;
-		struct fixture f;
+		struct policy_fixture f;
 		char text[1024];
 
 		print_message("%zu: %s\n", i, cases[i].filters);
@@ -258,7 +237,7 @@ test_cases(void **state)
 		ask(&f, cases[i].phase, &cases[i].q, &v);
 		verdict_text(&v, text, sizeof(text));
 		assert_string_equal(text, cases[i].verdict);
-		fixture_free(&f);
+		policy_fixture_free(&f);
 	}
 }
 
@@ -267,14 +246,14 @@ test_no_filter(void **state)
 {
 	struct filter_question q = {.phase = 15, .sender = "no address"};
 	struct filter_verdict v;
-	struct fixture f;
+	struct policy_fixture f;
 
 	(void)state;
 	fixture_make(&f, "");
-	filter_evaluate(&f.policy, "", &q, &v);
+	assert_true(filter_evaluate(&f.policy, "", &q, NULL, &v));
 	assert_int_equal(v.code, 0);
 	assert_false(v.junk || v.bypass || v.trouble);
-	fixture_free(&f);
+	policy_fixture_free(&f);
 }
 
 static void
@@ -294,14 +273,14 @@ test_needs_name(void **state)
 		false},
 	    {"", false},
 	};
-	struct fixture f;
+	struct policy_fixture f;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < NITEMS(needs); i++) {
 		fixture_make(&f, needs[i].filters);
 		assert_int_equal(filter_needs_name(f.conf, "f"), needs[i].needs);
-		fixture_free(&f);
+		policy_fixture_free(&f);
 	}
 }
 

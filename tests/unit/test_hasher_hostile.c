@@ -39,7 +39,8 @@ test_queries(void **state)
 	    {"SELECT login FROM users WHERE login=?", "two columns"},
 	    {"SELECT 1, 2, 3 FROM users WHERE login=?", "two columns"},
 	    {"SELECT 1, 2 FROM users WHERE login=?; DROP TABLE users", "two columns"},
-	    {"SELECT 1, 2 FROM users WHERE login=?2", "variable number"},
+	    {"SELECT 1, 2 FROM users WHERE login=?2", "must have one '?'"},
+	    {"SELECT 1, 2 FROM users WHERE login=? OR login=:other", "too many SQL variables"},
 	    {"SELECT 1, 2 FROM nowhere WHERE login=?", "no such table"},
 	    {"SELECT 1, 2 FROM users WHERE login=? AND", "incomplete input"},
 	    {"SELECT 1, load_extension('/tmp/x') FROM users WHERE login=?", "not authorized"},
@@ -106,9 +107,10 @@ test_values(void **state)
 		   "('nul', 'a' || char(0) || 'b'),('number', 12),('blob', x'6162')");
 	assert_found(r, "long", IPC_OK, longest);
 	assert_found(r, "longer", IPC_RETRY, NULL);
-	assert_logged("too long");
-	assert_found(r, "huge", IPC_RETRY, NULL);
+	assert_logged("event=table-value-refused table=t key=longer why=\"a value is too long\"");
 	assert_found(r, "nul", IPC_RETRY, NULL);
+	assert_found(r, "huge", IPC_RETRY, NULL);
+	assert_logged("too big");
 	assert_found(r, "number", IPC_OK, "12");
 	assert_found(r, "blob", IPC_OK, "ab");
 }

@@ -458,10 +458,15 @@ static const struct {
     {ROLE_PARENT, ROLE_AGENT},
     {ROLE_PARENT, ROLE_VAULT},
     {ROLE_PARENT, ROLE_HASHER},
+    {ROLE_PARENT, ROLE_TABLE},
     {ROLE_SESSION, ROLE_QUEUE},
     {ROLE_SESSION, ROLE_LOOKUP},
     {ROLE_SESSION, ROLE_VAULT},
     {ROLE_VAULT, ROLE_HASHER},
+    {ROLE_VAULT, ROLE_LOOKUP},	 /* senders of forwarded mail */
+    {ROLE_VAULT, ROLE_DELIVERY}, /* the same */
+    {ROLE_VAULT, ROLE_TABLE},	 /* passwords in a database server */
+    {ROLE_LOOKUP, ROLE_TABLE},
     {ROLE_QUEUE, ROLE_LOOKUP},
     {ROLE_QUEUE, ROLE_DELIVERY},
     {ROLE_LOOKUP, ROLE_DELIVERY},
@@ -520,7 +525,8 @@ test_only_the_parent(void **state)
 	static const enum message_type reserved[] = {MSG_enter, MSG_conf_text, MSG_conf_end,
 	    MSG_file, MSG_lock, MSG_link, MSG_drain, MSG_listen, MSG_listen_clear, MSG_mailbox,
 	    MSG_agent_started, MSG_agent_refused, MSG_user_answer, MSG_file_data, MSG_sign_link,
-	    MSG_shadow_answer, MSG_helper_link, MSG_helper_refused};
+	    MSG_shadow_answer, MSG_helper_link, MSG_helper_refused, MSG_forward_file,
+	    MSG_forward_none, MSG_include, MSG_userinfo_get};
 	enum role from, to;
 	size_t i, n;
 
@@ -528,6 +534,110 @@ test_only_the_parent(void **state)
 	for (i = 0; i < NITEMS(reserved); i++)
 		for (n = 0; message_route(reserved[i], n, &from, &to); n++)
 			assert_int_equal(from, ROLE_PARENT);
+}
+
+/* What may be said where a process has more rights than who talks to it, by hand and whole. */
+static const struct {
+	enum role from, to;
+	enum message_type type;
+} narrow[] = {
+    {ROLE_LOOKUP, ROLE_PARENT, MSG_user},
+    {ROLE_LOOKUP, ROLE_PARENT, MSG_userinfo},
+    {ROLE_LOOKUP, ROLE_PARENT, MSG_forward_get},
+    {ROLE_DELIVERY, ROLE_PARENT, MSG_agent_start},
+    {ROLE_DELIVERY, ROLE_PARENT, MSG_agent_end},
+    {ROLE_VAULT, ROLE_PARENT, MSG_shadow},
+    {ROLE_VAULT, ROLE_PARENT, MSG_helper_get},
+    {ROLE_CONTROL, ROLE_PARENT, MSG_pause},
+    {ROLE_CONTROL, ROLE_PARENT, MSG_procs},
+    {ROLE_CONTROL, ROLE_PARENT, MSG_stats},
+    {ROLE_CONTROL, ROLE_PARENT, MSG_table_update},
+    {ROLE_SESSION, ROLE_VAULT, MSG_sign},
+    {ROLE_SESSION, ROLE_VAULT, MSG_auth_begin},
+    {ROLE_SESSION, ROLE_VAULT, MSG_auth_response},
+    {ROLE_SESSION, ROLE_VAULT, MSG_auth_cancel},
+    {ROLE_LOOKUP, ROLE_VAULT, MSG_srs},
+    {ROLE_DELIVERY, ROLE_VAULT, MSG_srs},
+    {ROLE_HASHER, ROLE_VAULT, MSG_hash_verdict},
+    {ROLE_HASHER, ROLE_VAULT, MSG_found},
+    {ROLE_TABLE, ROLE_VAULT, MSG_table_row},
+    {ROLE_TABLE, ROLE_VAULT, MSG_table_end},
+    {ROLE_TABLE, ROLE_LOOKUP, MSG_table_row},
+    {ROLE_TABLE, ROLE_LOOKUP, MSG_table_end},
+    {ROLE_LOOKUP, ROLE_TABLE, MSG_table_ask},
+    {ROLE_VAULT, ROLE_TABLE, MSG_table_ask},
+    {ROLE_VAULT, ROLE_LOOKUP, MSG_srs_answer},
+    {ROLE_VAULT, ROLE_DELIVERY, MSG_srs_answer},
+};
+
+/* Life: what every process tells the parent, whoever it is. */
+static bool
+is_of_life(enum message_type type)
+{
+	static const enum message_type life[] = {
+	    MSG_entered, MSG_seccomp_listener, MSG_relink, MSG_log};
+	size_t i;
+
+#ifdef TEST_HOOKS
+	if (type == MSG_probe || type == MSG_probe_result)
+		return true;
+#endif
+	for (i = 0; i < NITEMS(life); i++)
+		if (life[i] == type)
+			return true;
+	return false;
+}
+
+static bool
+is_narrow(enum message_type type, enum role from, enum role to)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(narrow); i++)
+		if (narrow[i].type == type && narrow[i].from == from && narrow[i].to == to)
+			return true;
+	return false;
+}
+
+/* Of these pairs each message is in the list, and of the list each is a message. */
+static void
+check_narrow(enum role from, enum role to)
+{
+	unsigned int type;
+
+	for (type = 0; type < MSG__MAX; type++)
+		if (to != ROLE_PARENT || !is_of_life((enum message_type)type))
+			if (message_allowed((enum message_type)type, from, to) !=
+			    is_narrow((enum message_type)type, from, to))
+				fail_msg("%s from %s to %s", message_name((enum message_type)type),
+				    role_word(from), role_word(to));
+}
+
+static void
+test_few_words(void **state)
+{
+	unsigned int from, i;
+
+	(void)state;
+	for (from = 0; from < ROLE__MAX; from++)
+		check_narrow((enum role)from, ROLE_PARENT);
+	for (i = 0; i < NITEMS(narrow); i++)
+		check_narrow(narrow[i].from, narrow[i].to);
+}
+
+/* A descriptor is a right: none but the parent gives any away. */
+static void
+test_who_passes_descriptors(void **state)
+{
+	enum role from, to;
+	unsigned int type;
+	size_t n;
+
+	(void)state;
+	for (type = 0; type < MSG__MAX; type++)
+		for (n = 0; message_route((enum message_type)type, n, &from, &to); n++)
+			if (message_wants_fd((enum message_type)type))
+				assert_true(from == ROLE_PARENT || type == MSG_seccomp_listener);
 }
 
 static void
@@ -581,6 +691,8 @@ main(void)
 	    cmocka_unit_test(test_header),
 	    cmocka_unit_test(test_permissions),
 	    cmocka_unit_test(test_only_the_parent),
+	    cmocka_unit_test(test_few_words),
+	    cmocka_unit_test(test_who_passes_descriptors),
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_full_buffer),
 	};

@@ -10,10 +10,11 @@
 
 #include <cmocka.h>
 
-#include "lookup/rules.h"
+#include "tests/unit/policy_fixture.h"
 
 struct question { /* as much of a struct rule_question as a case needs */
-	const char *rcpt, *sender, *client, *helo, *tag, *auth;
+	const char *rcpt, *sender, *client, *helo, *tag, *auth, *name;
+	enum ipc_rdns rdns;
 	bool local, tls;
 };
 
@@ -70,7 +71,32 @@ static const struct {
     {"match from auth tls tag \"sub\" for any action A", {.auth = "bob", .tag = "sub"}, RULES_NONE,
 	NULL, "tls;"},
     {"match from auth tls tag \"sub\" for any action A", {.auth = "bob", .tls = true, .tag = "Sub"},
-	RULES_NONE, NULL, "tag sub;"},
+	RULES_MATCH, "A", ""},
+    {"match from auth tls tag \"sub\" for any action A",
+	{.auth = "bob", .tls = true, .tag = "subs"}, RULES_NONE, NULL, "tag <dynamic:1>;"},
+    {"match from any tag <users> for any action A", {.tag = "carol"}, RULES_MATCH, "A", ""},
+    {"match from any tag regex { \"^in-\" } for any action A", {.tag = "in-1"}, RULES_MATCH, "A",
+	""},
+    {"match from any tag regex { \"^in-\" } for any action A", {.tag = "out"}, RULES_NONE, NULL,
+	"tag regex <dynamic:1>;"},
+    {"match from any ! tag <missing> for any action A", {.tag = "x"}, RULES_TROUBLE, NULL, ""},
+    /* the name that the DNS has for the client */
+    {"match from rdns for any action A", {.rdns = IPC_RDNS_NAMED, .name = "a.b"}, RULES_MATCH, "A",
+	""},
+    {"match from rdns for any action A", {.rdns = IPC_RDNS_NONE}, RULES_NONE, NULL, "from rdns;"},
+    {"match ! from rdns for any action A", {.rdns = IPC_RDNS_NONE}, RULES_MATCH, "A", ""},
+    {"match from rdns <domains> for any action A",
+	{.rdns = IPC_RDNS_CONFIRMED, .name = "Example.org"}, RULES_MATCH, "A", ""},
+    {"match from rdns <domains> for any action A",
+	{.rdns = IPC_RDNS_NAMED, .name = "a.example.org"}, RULES_NONE, NULL,
+	"from rdns <domains>;"},
+    {"match ! from rdns <domains> for any action A",
+	{.rdns = IPC_RDNS_NAMED, .name = "a.example.org"}, RULES_MATCH, "A", ""},
+    {"match from rdns regex { \"^dsl\" } for any reject",
+	{.rdns = IPC_RDNS_NAMED, .name = "dsl7.example.org"}, RULES_MATCH, NULL, ""},
+    {"match ! from rdns <domains> for any action A", {.rdns = IPC_RDNS_TROUBLE}, RULES_TROUBLE,
+	NULL, ""},
+    {"match from rdns for any action A", {.rdns = IPC_RDNS_UNASKED}, RULES_TROUBLE, NULL, ""},
     {"match from auth tls tag \"sub\" for any action A", {.tls = true, .tag = "sub"}, RULES_NONE,
 	NULL, "from auth;"},
     {"match from mail-from <boxes> for any action A", {.sender = "bob@example.org"}, RULES_MATCH,
@@ -111,7 +137,8 @@ static const struct {
     {"match from any helo <domains> for any action A", {.helo = "x"}, RULES_NONE, NULL,
 	"helo <domains>;"},
     {"match from any tag \"in\" for any action A", {.tag = "in"}, RULES_MATCH, "A", ""},
-    {"match from any tag \"in\" for any action A", {.tag = ""}, RULES_NONE, NULL, "tag in;"},
+    {"match from any tag \"in\" for any action A", {.tag = ""}, RULES_NONE, NULL,
+	"tag <dynamic:1>;"},
     {"match from any tls for any action A", {.tls = true}, RULES_MATCH, "A", ""},
     {"match from any ! tls for any action A", {.tls = true}, RULES_NONE, NULL, "!tls;"},
     /* the first one decides */
@@ -153,35 +180,13 @@ static const char prologue[] = "hostname \"mx.example.org\"\n"
 			       "action A maildir\n"
 			       "action B relay\n";
 
-struct fixture {
-	struct conf *conf;
-	struct tables *tables;
-	struct policy policy;
-};
-
 static void
-fixture_make(struct fixture *f, const char *rules)
+fixture_make(struct policy_fixture *f, const char *rules)
 {
-	struct conf_errors errors;
 	char text[4096];
 
 	(void)snprintf(text, sizeof(text), "%s%s\n", prologue, rules);
-	f->conf = conf_parse_text("test", text, strlen(text), &errors);
-	if (f->conf == NULL)
-		print_error("%s\n", errors.n > 0 ? errors.list[0].text : "?");
-	conf_errors_free(&errors);
-	assert_non_null(f->conf);
-	f->tables = tables_create();
-	assert_non_null(f->tables);
-	assert_int_equal(tables_configure(f->tables, f->conf), 0);
-	f->policy = (struct policy){f->conf, f->tables, "mx.example.org"};
-}
-
-static void
-fixture_free(struct fixture *f)
-{
-	tables_free(f->tables);
-	conf_free(f->conf);
+	policy_fixture_make(f, text);
 }
 
 static const char *
@@ -195,6 +200,8 @@ question_make(struct rule_question *out, const struct question *q, struct addr *
 {
 	*out = (struct rule_question){.local = q->local,
 	    .tls = q->tls,
+	    .rdns = q->rdns,
+	    .name = or_else(q->name, ""),
 	    .helo = or_else(q->helo, ""),
 	    .tag = or_else(q->tag, ""),
 	    .auth = or_else(q->auth, "")};
@@ -211,14 +218,16 @@ question_make(struct rule_question *out, const struct question *q, struct addr *
 }
 
 static void
-note_why(void *arg, const struct conf_rule *rule, const struct conf_test *failed)
+note_why(void *arg, const struct conf_rule *rule, enum table_answer matches,
+    const struct conf_test *test)
 {
 	char *why = arg, text[128];
 
 	assert_true(rule->line > 0);
-	if (failed == NULL)
+	assert_int_equal(matches == TABLE_YES, test == NULL);
+	if (matches != TABLE_NO)
 		return;
-	rules_test_text(failed, text, sizeof(text));
+	rules_test_text(test, text, sizeof(text));
 	(void)strcat(strcat(why, text), ";");
 }
 
@@ -229,25 +238,28 @@ test_cases(void **state)
 
 	(void)state;
 	for (i = 0; i < NITEMS(cases); i++) {
-		const struct conf_rule *rule = NULL;
+		struct rules_decision d;
 		struct rule_question q;
-		struct fixture f;
+		struct policy_fixture f;
 		struct addr client;
 		char why[512] = "";
+		const struct rules_observer observer = {.rule = note_why, .arg = why};
 
 		print_message("%zu: %s\n", i, cases[i].rules);
 		fixture_make(&f, cases[i].rules);
 		question_make(&q, &cases[i].q, &client);
-		assert_int_equal(
-		    rules_evaluate(&f.policy, &q, note_why, why, &rule), cases[i].result);
-		if (cases[i].result == RULES_MATCH) {
+		rules_evaluate(&f.policy, &q, &observer, &d);
+		assert_int_equal(d.result, cases[i].result);
+		assert_int_equal(d.rule == NULL, d.result == RULES_NONE);
+		assert_int_equal(d.test == NULL, d.result != RULES_TROUBLE);
+		if (d.result == RULES_MATCH) {
 			if (cases[i].action == NULL)
-				assert_null(rule->action);
+				assert_null(d.rule->action);
 			else
-				assert_string_equal(rule->action, cases[i].action);
+				assert_string_equal(d.rule->action, cases[i].action);
 		}
 		assert_string_equal(why, cases[i].why);
-		fixture_free(&f);
+		policy_fixture_free(&f);
 	}
 }
 
@@ -259,34 +271,68 @@ test_text_is_cut(void **state)
 
 	(void)state;
 	rules_test_text(&t, text, sizeof(text));
-	assert_string_equal(text, "!tag ab");
+	assert_string_equal(text, "!tag <a");
 }
 
-/* A file's table that turns inline on reload, and back, is the one of its own configuration. */
 static void
-test_tables_across_reloads(void **state)
+test_need_name(void **state)
 {
-	static const char *const texts[] = {
-	    "table t { a }\n", "table t file:/nonexistent\n", "table t { b }\n", "table u { c }\n"};
-	static const enum table_answer has_a[] = {
-	    TABLE_YES, TABLE_TROUBLE, TABLE_NO, TABLE_TROUBLE};
-	struct tables *tables = tables_create();
-	struct conf *old = NULL, *conf;
-	struct conf_errors errors;
+	static const struct {
+		const char *rules;
+		bool need;
+	} rows[] = {
+	    {"", false},
+	    {"match from any for any action A", false},
+	    {"match from rdns for any action A", true},
+	    {"match from any for any action A\nmatch ! from rdns <domains> for local action A",
+		true},
+	};
+	struct policy_fixture f;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NITEMS(texts); i++) {
-		conf = conf_parse_text("test", texts[i], strlen(texts[i]), &errors);
-		conf_errors_free(&errors);
-		assert_non_null(conf);
-		assert_int_equal(tables_configure(tables, conf), 0);
-		conf_free(old);
-		old = conf;
-		assert_int_equal(table_has_word(tables_find(tables, "t"), "a"), has_a[i]);
+	for (i = 0; i < NITEMS(rows); i++) {
+		fixture_make(&f, rows[i].rules);
+		assert_int_equal(rules_need_name(f.conf), rows[i].need);
+		policy_fixture_free(&f);
 	}
-	tables_free(tables);
-	conf_free(old);
+}
+
+/* Told of every test where all are wanted, else of those up to the one that fails. */
+static void
+note_test(
+    void *arg, const struct conf_rule *rule, const struct conf_test *t, enum table_answer answer)
+{
+	char *said = arg, text[128], one[160];
+
+	(void)rule;
+	rules_test_text(t, text, sizeof(text));
+	(void)snprintf(one, sizeof(one), "%s=%d;", text, (int)answer);
+	(void)strcat(said, one);
+}
+
+static void
+test_observer(void **state)
+{
+	struct policy_fixture f;
+	struct rule_question q;
+	struct rules_decision d;
+	struct addr client;
+	char said[512] = "";
+	struct rules_observer observer = {.test = note_test, .arg = said};
+
+	(void)state;
+	fixture_make(&f, "match from local tls for local action A");
+	question_make(&q, &(const struct question){.rcpt = "x@localhost"}, &client);
+	rules_evaluate(&f.policy, &q, &observer, &d);
+	assert_int_equal(d.result, RULES_NONE);
+	assert_string_equal(said, "from local=0;");
+	said[0] = '\0';
+	observer.all_tests = true;
+	rules_evaluate(&f.policy, &q, &observer, &d);
+	assert_int_equal(d.result, RULES_NONE);
+	assert_string_equal(said, "from local=0;tls=0;for local=1;");
+	policy_fixture_free(&f);
 }
 
 int
@@ -295,7 +341,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_cases),
 	    cmocka_unit_test(test_text_is_cut),
-	    cmocka_unit_test(test_tables_across_reloads),
+	    cmocka_unit_test(test_need_name),
+	    cmocka_unit_test(test_observer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

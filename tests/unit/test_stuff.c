@@ -8,9 +8,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "delivery/relay_url.h"
 #include "delivery/stuff.h"
 #include "lib/base/bug.h"
+#include "lib/mail/relay_url.h"
 
 struct text {
 	const char *data;
@@ -81,16 +81,16 @@ test_relay_url(void **state)
 {
 	static const struct {
 		const char *text, *label, *host;
-		enum client_tls tls;
+		enum relay_tls tls;
 		uint16_t port;
 	} urls[] = {
-	    {"smtp://mx.example.org", "", "mx.example.org", CLIENT_TLS_MAY, 25},
-	    {"SMTP://mx.example.org:2525", "", "mx.example.org", CLIENT_TLS_MAY, 2525},
-	    {"mx.example.org", "", "mx.example.org", CLIENT_TLS_MAY, 25},
-	    {"smtp+tls://me@mx:587", "me", "mx", CLIENT_TLS_MUST, 587},
-	    {"smtp+notls://127.0.0.1:26", "", "127.0.0.1", CLIENT_TLS_NEVER, 26},
-	    {"smtps://[2001:db8::1]", "", "2001:db8::1", CLIENT_TLS_FIRST, 465},
-	    {"smtps://[::1]:4650", "", "::1", CLIENT_TLS_FIRST, 4650},
+	    {"smtp://mx.example.org", "", "mx.example.org", RELAY_TLS_MAY, 25},
+	    {"SMTP://mx.example.org:2525", "", "mx.example.org", RELAY_TLS_MAY, 2525},
+	    {"mx.example.org", "", "mx.example.org", RELAY_TLS_MAY, 25},
+	    {"smtp+tls://me@mx:587", "me", "mx", RELAY_TLS_MUST, 587},
+	    {"smtp+notls://127.0.0.1:26", "", "127.0.0.1", RELAY_TLS_NEVER, 26},
+	    {"smtps://[2001:db8::1]", "", "2001:db8::1", RELAY_TLS_FIRST, 465},
+	    {"smtps://[::1]:4650", "", "::1", RELAY_TLS_FIRST, 4650},
 	};
 	static const char *const bad[] = {"", "smtp://", "smtp://:25", "smtp://@mx",
 	    "smtp://mx:", "smtp://mx:0", "smtp://mx:65536", "smtp://mx:25x", "ftp://mx",
