@@ -97,10 +97,10 @@ def wrong_name(q):
 
 
 def wrong_port(q):
-    """Somebody else answers, who guesses the number."""
+    """Somebody else answers, who guesses the number and the port that asked."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        for port in range(1024, 65536, 7):
-            other.sendto(q.reply([(A, BAD)]), ("127.0.0.1", port))
+        for _ in range(50):
+            other.sendto(q.reply([(A, BAD)]), q.peer)
     yield from good(q)
 
 

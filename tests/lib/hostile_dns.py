@@ -24,10 +24,10 @@ RSASHA256 = dns.dnssec.Algorithm.RSASHA256
 
 
 class Question:
-    """.data: as it came; .name without the dot at the end, in lower case; .kind: a number; .tcp"""
+    """.data: as it came; .name without the dot at the end, in lower case; .kind: a number; .peer: of UDP; .tcp"""
 
-    def __init__(self, data, tcp):
-        self.data, self.tcp = data, tcp
+    def __init__(self, data, peer):
+        self.data, self.peer, self.tcp = data, peer, peer is None
         self.name, self.kind = nameserver.dns_name(data), nameserver.dns_type(data)
         self.end = data.index(b"\0", 12) + 5
 
@@ -67,8 +67,8 @@ class Hostile:
     def asked(self, suffix=""):
         return sum(q.name.endswith(suffix) for q in self.questions)
 
-    def take(self, data, tcp):
-        question = Question(data, tcp)
+    def take(self, data, peer):
+        question = Question(data, peer)
         self.questions.append(question)
         return self.answer(question) or ()
 
@@ -80,7 +80,7 @@ class Hostile:
 
     def answer_udp(self, data, peer):
         with contextlib.suppress(OSError):
-            for message in self.take(data, False):
+            for message in self.take(data, peer):
                 self.udp.sendto(message, peer)
 
     def serve_tcp(self):
@@ -93,7 +93,7 @@ class Hostile:
         with contextlib.suppress(OSError, struct.error), sock, sock.makefile("rb") as stream:
             while True:
                 size, = struct.unpack(">H", stream.read(2))
-                for message in self.take(stream.read(size), True):
+                for message in self.take(stream.read(size), None):
                     sock.sendall(message if isinstance(message, bytearray) else struct.pack(">H", len(message)) + message)
 
     def close(self):
