@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Command lines: exact answers to probes, lines of every length, languages of other protocols, verbs of old back doors."""
+import contextlib
 import os
 import re
 import subprocess
@@ -130,7 +131,8 @@ def test_23_hello_of_another_protocol(hard, name):
     for greeted in (True, False):
         with Evil(hard, greeted=greeted) as c:
             c.pour(HELLOS[name] + b"\r\n")
-            c.sock.shutdown(1)
+            with contextlib.suppress(OSError):  # it may have been cut off by now
+                c.sock.shutdown(1)
             heard = c.rest()
         assert set(heard) <= {"220", "500 5.5.1", "500 5.5.2", "501 5.5.2", "501 5.5.4", "503 5.5.0", "554 5.5.0",
                               "221 2.0.0", "421 4.7.0"}, heard

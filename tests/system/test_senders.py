@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from ipc import ADDRESS_SPACE, Process  # noqa: E402
+from postern import wait_for  # noqa: E402
 from sasl import OK, auth, crypted, plain, table  # noqa: E402
 from talk import hello, stat  # noqa: E402
 
@@ -131,8 +132,7 @@ def test_table_that_changes(lookup):
     lookup.path.write_text("bob new@example.org\n")
     assert codes(lookup, "bob", "new@example.org", "file") == NOT_MINE
     lookup.configure(CONF % lookup.path, [(TABLE, "file", lookup.path)])
-    lookup.wait_log("event=table-loaded table=file entries=1")
-    assert codes(lookup, "bob", "new@example.org", "file") == MINE
+    wait_for(lambda: codes(lookup, "bob", "new@example.org", "file") == MINE, "the new contents")
 
 
 @pytest.mark.parametrize(
