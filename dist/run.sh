@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 # `make run`: the complete server in the foreground, on loopback, with all its
-# state below ./run.  Ctrl-C ends it.
+# state below ./run, where the mailbox's owner can reach it.  Ctrl-C ends it.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -17,12 +17,16 @@ if [ "$vmail" -eq 0 ]; then
 fi
 
 umask 022
-mkdir -p "$state" "$state/mail"
+mail=$state/mail
+mkdir -p "$state" "$mail"
 chmod 755 "$state"
 if [ "$(id -u)" -eq 0 ]; then
-	chown "$vmail:$vmail" "$state/mail"
+	# Where this directory is closed to others, as below /root, who owns the mail can't go there.
+	setpriv --reuid "$vmail" --regid "$vmail" --clear-groups test -x "$state" ||
+	    mail=$(mktemp -d /var/tmp/postern-run.XXXXXX)
+	chown "$vmail:$vmail" "$mail"
 fi
-chmod 700 "$state/mail"
+chmod 700 "$mail"
 
 [ -e "$state/demo.key" ] || (
 	umask 077
@@ -46,7 +50,7 @@ queue directory "$state/spool"
 control socket "$state/smtpd.sock"
 
 table users { "demo@example.org" = "vmail" }
-table owners { "vmail" = "$vmail:$vmail:$state/mail" }
+table owners { "vmail" = "$vmail:$vmail:$mail" }
 table passwords file:$state/passwords
 
 pki demo cert "$state/demo.crt"
@@ -56,7 +60,7 @@ listen on 127.0.0.1 port 2525 tls pki demo
 listen on 127.0.0.1 port 2587 tls-require pki demo auth <passwords> tag submission
 listen on 127.0.0.1 port 2465 smtps pki demo auth <passwords> tag submission
 
-action "demo" maildir "$state/mail/%{dest.domain}/%{dest.user}" virtual <users> userbase <owners>
+action "demo" maildir "$mail/%{dest.domain}/%{dest.user}" virtual <users> userbase <owners>
 match from any for domain "example.org" action "demo"
 CONF
 
@@ -67,7 +71,7 @@ demo@example.org, password "demo".
          swaks --server 127.0.0.1:2587 --tls --auth --auth-user demo@example.org \\
              --auth-password demo --from demo@example.org --to demo@example.org
          curl --crlf smtp://127.0.0.1:2525 --mail-from you@example.net --mail-rcpt demo@example.org -T file
-  read   $state/mail/example.org/demo/new/
+  read   $mail/example.org/demo/new/
   queue  $bin/smtpctl -s run/smtpd.sock show queue
   Ctrl-C ends it.
 TEXT
