@@ -123,4 +123,40 @@ assert_logged(const char *what)
 		fail_msg("the log says: %s", last_line);
 }
 
+/* -- a database with octets changed here and there, the same each time -- */
+
+struct damage {
+	uint8_t good[65536], bad[65536];
+	size_t len; /* of good */
+	uint32_t x;
+};
+
+static UNUSED void
+damage_read(struct damage *d, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, d->good, sizeof(d->good));
+
+	assert_in_range(n, 10000, sizeof(d->good) - 1);
+	assert_int_equal(close(fd), 0);
+	d->len = (size_t)n;
+	d->x = 2463534242U;
+}
+
+static UNUSED void
+damage_write(struct damage *d, const char *path, int round)
+{
+	int i;
+
+	memcpy(d->bad, d->good, sizeof(d->bad));
+	for (i = 0; i < 1 + round % 20; i++) {
+		d->x ^= d->x << 13;
+		d->x ^= d->x >> 17;
+		d->x ^= d->x << 5;
+		d->bad[d->x % (round % 2 ? 1024 : d->len)] = (uint8_t)(d->x >> 24);
+	}
+	d->bad[18] = d->bad[19] = 1; /* no WAL, or it would be refused for that */
+	write_file(path, d->bad, d->len - (round % 5 == 0 ? d->x % 512 : 0));
+}
+
 #endif

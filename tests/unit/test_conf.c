@@ -15,6 +15,7 @@
 #include "lib/conf/conf.h"
 #include "lib/conf/keyword.h"
 #include "lib/conf/size.h"
+#include "tests/unit/conf_fixture.h"
 
 /* -- helpers ------------------------------------------------------------------ */
 
@@ -68,23 +69,6 @@ parse_good(const char *text)
 	}
 	conf_errors_free(&errors);
 	return c;
-}
-
-/* The dump as a string that the caller frees. */
-static char *
-dump(const struct conf *c, unsigned int roles)
-{
-	struct buf out;
-	char *s;
-
-	buf_init(&out, 64 << 20);
-	assert_int_equal(conf_dump(c, roles, &out), 0);
-	s = calloc(1, out.len + 1);
-	assert_non_null(s);
-	if (out.len > 0)
-		memcpy(s, buf_head(&out), out.len);
-	buf_free(&out);
-	return s;
 }
 
 /* A configuration with all that this release does. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/conf/conf.h"
+#include "tests/unit/conf_fixture.h"
 
 /* Tables and filters that the cases name; before them, so that columns are theirs on line 5. */
 static const char preamble[] = "table l { 192.0.2.1 }\ntable m { k = v }\n"
@@ -263,22 +264,6 @@ parse_good(const char *text)
 		fail_msg("%s: %s: %s", text, errors.list[0].text, errors.list[0].source);
 	conf_errors_free(&errors);
 	return c;
-}
-
-/* As text that the caller frees. */
-static char *
-dump(const struct conf *c, unsigned int roles)
-{
-	struct buf out;
-	char *text;
-
-	buf_init(&out, 1 << 20);
-	assert_int_equal(conf_dump(c, roles, &out), 0);
-	assert_int_equal(buf_append(&out, "", 1), 0);
-	text = strdup((const char *)buf_head(&out));
-	assert_non_null(text);
-	buf_free(&out);
-	return text;
 }
 
 static void

@@ -16,6 +16,7 @@
 
 #include "lib/conf/conf.h"
 #include "lib/conf/keyword.h"
+#include "tests/unit/conf_fixture.h"
 
 const char *
 keyword_unsupported(const char *what)
@@ -72,22 +73,6 @@ static struct conf *
 parse(const char *text, size_t len, struct conf_errors *errors)
 {
 	return conf_parse_text("t", text, len, errors);
-}
-
-/* As text that the caller frees. */
-static char *
-dump(const struct conf *c, unsigned int roles)
-{
-	struct buf out;
-	char *text;
-
-	buf_init(&out, 1 << 20);
-	assert_int_equal(conf_dump(c, roles, &out), 0);
-	assert_int_equal(buf_append(&out, "", 1), 0);
-	text = strdup((const char *)buf_head(&out));
-	assert_non_null(text);
-	buf_free(&out);
-	return text;
 }
 
 static void

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/conf/conf.h"
+#include "tests/unit/conf_fixture.h"
 
 /* Each thing that only some may know has a word of its own. */
 static const char secrets[] =
@@ -90,22 +91,6 @@ parse_good(const char *text)
 		    errors.list[0].text);
 	conf_errors_free(&errors);
 	return c;
-}
-
-/* As text that the caller frees. */
-static char *
-dump(const struct conf *c, unsigned int roles)
-{
-	struct buf out;
-	char *text;
-
-	buf_init(&out, 1 << 20);
-	assert_int_equal(conf_dump(c, roles, &out), 0);
-	assert_int_equal(buf_append(&out, "", 1), 0);
-	text = strdup((const char *)buf_head(&out));
-	assert_non_null(text);
-	buf_free(&out);
-	return text;
 }
 
 /* The dump, and each role's part, are configurations that dump to themselves. */

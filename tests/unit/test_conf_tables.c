@@ -13,6 +13,7 @@
 #include "lib/conf/anchor.h"
 #include "lib/conf/conf.h"
 #include "lib/conf/service.h"
+#include "tests/unit/conf_fixture.h"
 
 /* One line each, before the cases. */
 static const char preamble[] =
@@ -39,22 +40,6 @@ parse_good(const char *text)
 		fail_msg("%s: %s", text, errors.list[0].text);
 	conf_errors_free(&errors);
 	return c;
-}
-
-/* As text that the caller frees. */
-static char *
-dump(const struct conf *c, unsigned int roles)
-{
-	struct buf out;
-	char *text;
-
-	buf_init(&out, 1 << 20);
-	assert_int_equal(conf_dump(c, roles, &out), 0);
-	assert_int_equal(buf_append(&out, "", 1), 0);
-	text = strdup((const char *)buf_head(&out));
-	assert_non_null(text);
-	buf_free(&out);
-	return text;
 }
 
 /* -- what is accepted, each with a part of its dump ------------------------------ */

@@ -12,6 +12,7 @@
 
 #include "lib/conf/conf.h"
 #include "lib/conf/tls_words.h"
+#include "tests/unit/conf_fixture.h"
 
 /* What the cases name; after them, so that they begin at line 1. */
 static const char rest[] = "\ntable m { k = v }\ntable n { k = v }\ntable l { x }\n"
@@ -246,22 +247,6 @@ check_fault(const char *text, const char *want, size_t n)
 	if (errors.n != n || strcmp(got, want) != 0)
 		fail_msg("%s\n got %zu: %s\nwant %zu: %s", text, errors.n, got, n, want);
 	conf_errors_free(&errors);
-}
-
-/* As text that the caller frees. */
-static char *
-dump(const struct conf *c, unsigned int roles)
-{
-	struct buf out;
-	char *text;
-
-	buf_init(&out, 1 << 20);
-	assert_int_equal(conf_dump(c, roles, &out), 0);
-	assert_int_equal(buf_append(&out, "", 1), 0);
-	text = strdup((const char *)buf_head(&out));
-	assert_non_null(text);
-	buf_free(&out);
-	return text;
 }
 
 /* The dump, and each role's part, are configurations that dump to themselves. */

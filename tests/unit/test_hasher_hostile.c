@@ -184,36 +184,23 @@ static void
 test_hostile_octets(void **state)
 {
 	struct rig *r = *state;
-	uint8_t good[65536], bad[65536];
+	struct damage d;
 	char value[IPC_SECRET_MAX + 1];
-	uint32_t x = 2463534242U;
-	int fd, round, i;
-	ssize_t n;
+	int round;
 
 	run_sql(r, "PRAGMA page_size=512; " SCHEMA
 		   "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<200)"
 		   "INSERT INTO users SELECT 'u' || n, printf('%.*c', n, 'x') FROM c");
-	fd = open(r->db, O_RDONLY | O_CLOEXEC);
-	n = read(fd, good, sizeof(good));
-	assert_in_range(n, 10000, sizeof(good) - 1);
-	assert_int_equal(close(fd), 0);
+	damage_read(&d, r->db);
 	give_query(r, QUERY);
 	for (round = 0; round < 400; round++) {
-		memcpy(bad, good, sizeof(bad));
-		for (i = 0; i < 1 + round % 20; i++) {
-			x ^= x << 13;
-			x ^= x >> 17;
-			x ^= x << 5;
-			bad[x % (round % 2 ? 1024 : (uint32_t)n)] = (uint8_t)(x >> 24);
-		}
-		bad[18] = bad[19] = 1;
-		write_file(r->db, bad, (size_t)n - (round % 5 == 0 ? x % 512 : 0));
+		damage_write(&d, r->db, round);
 		give(r, "t", r->db);
 		assert_some_answer(hasher_sqlite_find(r->h, "t", "u7", value));
 		assert_some_answer(hasher_sqlite_find(r->h, "t", "u199", value));
 		assert_some_answer(hasher_sqlite_scram(r->h, "t"));
 	}
-	write_file(r->db, good, (size_t)n);
+	write_file(r->db, d.good, d.len);
 	give(r, "t", r->db);
 	assert_found(r, "u7", IPC_OK, "xxxxxxx");
 	assert_int_equal(count_descriptors(), r->descriptors + 1);

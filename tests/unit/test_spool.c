@@ -200,6 +200,30 @@ test_due_after_commit(void **state)
 	spool_close(s);
 }
 
+/* Later, and nothing else: it was not tried. */
+static void
+test_postponed(void **state)
+{
+	struct spool *s = open_fresh();
+	int result;
+	uint64_t id = message_put(s, 10, one, 1, &result);
+
+	(void)state;
+	commit_ok(s, &result);
+	result = PENDING;
+	spool_postponed(s, SPOOL_KEY(id, 0), NOW + 60, on_done, &result);
+	commit_ok(s, &result);
+	assert_int_equal(snap_due(s, NOW + 59, 10, skip_none)->nrcpts, 0);
+	assert_int_equal(snap_due(s, NOW + 60, 10, skip_none)->nrcpts, 1);
+	assert_int_equal(snap_due(s, NOW + 60, 10, skip_none)->r[0].attempts, 0);
+	assert_string_equal(snap_due(s, NOW + 60, 10, skip_none)->r[0].status, "");
+	result = PENDING;
+	spool_postponed(s, SPOOL_KEY(id, 1), NOW + 60, on_done, &result);
+	spool_commit(s, NOW);
+	assert_int_equal(result, ENOENT);
+	spool_close(s);
+}
+
 static uint64_t skipped_key;
 
 static bool
@@ -575,6 +599,7 @@ main(void)
 	    cmocka_unit_test(test_begin_append_errors),
 	    cmocka_unit_test(test_finish_refused),
 	    cmocka_unit_test(test_due_after_commit),
+	    cmocka_unit_test(test_postponed),
 	    cmocka_unit_test(test_due_order),
 	    cmocka_unit_test(test_expand),
 	    cmocka_unit_test(test_expand_too_many),

@@ -415,31 +415,18 @@ static void
 test_damage(void **state)
 {
 	struct scene *s = *state;
-	uint8_t good[65536], bad[65536];
-	uint32_t x = 2463534242U;
+	struct damage d;
 	struct asker a;
-	int fd, round, i;
-	ssize_t n;
+	int round;
 
 	database_run(s->db,
 	    "PRAGMA page_size=512; VACUUM;"
 	    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c WHERE n<200)"
 	    "INSERT INTO aliases SELECT 'u' || n, printf('%.*c', n, 'x') FROM c");
-	fd = open(s->db, O_RDONLY | O_CLOEXEC);
-	n = read(fd, good, sizeof(good));
-	assert_in_range(n, 10000, sizeof(good) - 1);
-	assert_int_equal(close(fd), 0);
+	damage_read(&d, s->db);
 	tell(s, CONF);
 	for (round = 0; round < 300; round++) {
-		memcpy(bad, good, sizeof(bad));
-		for (i = 0; i < 1 + round % 20; i++) {
-			x ^= x << 13;
-			x ^= x >> 17;
-			x ^= x << 5;
-			bad[x % (round % 2 ? 1024 : (uint32_t)n)] = (uint8_t)(x >> 24);
-		}
-		bad[18] = bad[19] = 1;
-		write_file(s->db, bad, (size_t)n - (round % 5 == 0 ? x % 512 : 0));
+		damage_write(&d, s->db, round);
 		load(s, "", s->db);
 		assert_true(ask(s, &a, SERVICE_ALIAS, "u7") != TABLE_PENDING);
 		assert_true(ask(s, &a, SERVICE_ALIAS, "u199") != TABLE_PENDING);
@@ -448,7 +435,7 @@ test_damage(void **state)
 	write_file(s->db, "no database\n", 12);
 	load(s, "", s->db);
 	assert_no(s, SERVICE_ALIAS, "u7", TABLE_TROUBLE);
-	write_file(s->db, good, (size_t)n);
+	write_file(s->db, d.good, d.len);
 	load(s, "", s->db);
 	assert_answer(s, SERVICE_ALIAS, "u7", "xxxxxxx");
 }
