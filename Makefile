@@ -20,7 +20,7 @@ PYTHON =	/usr/bin/python3
 
 PROGRAMS =	smtpd smtpd-session smtpd-queue smtpd-lookup smtpd-delivery \
 		smtpd-agent smtpd-control smtpd-vault smtpd-hasher \
-		smtpd-table-postgres smtpctl
+		smtpd-table-postgres smtpd-fetch smtpctl
 
 SERVICE =	service role ipc conf base
 
@@ -31,6 +31,8 @@ KEYCLIENT_OPENSSL = lib/key/keyclient_openssl.c lib/key/keyclient_standin.c lib/
 KEYCLIENT_LIBRESSL = lib/key/keyclient_libressl.c lib/net/tls_libressl.c
 KEYCLIENT =	lib/key/keyclient.c lib/key/key_id.c \
 		$(if $(HAS_SIGN_CB),$(KEYCLIENT_LIBRESSL),$(KEYCLIENT_OPENSSL))
+
+TLS_CLIENT =	$(if $(HAS_SIGN_CB),lib/net/tls_client_libressl.c,lib/net/tls_client_openssl.c)
 
 smtpd_SRC =		$(wildcard smtpd/*.c) lib/net/addr.c lib/role/watch.c
 smtpd_LIB =		ipc conf role base
@@ -47,12 +49,13 @@ smtpd-queue_PKG =	libevent_core libseccomp sqlite3
 
 smtpd-lookup_SRC =	$(wildcard lookup/*.c) lib/net/addr.c lib/net/host.c
 smtpd-lookup_LIB =	mail sqlite $(SERVICE)
-smtpd-lookup_PKG =	libevent libseccomp libunbound sqlite3
+smtpd-lookup_PKG =	libevent libseccomp libunbound sqlite3 libidn2
 
 smtpd-delivery_SRC =	$(filter-out delivery/agent%.c,$(wildcard delivery/*.c)) \
-			lib/net/io.c lib/net/io_line.c lib/net/io_tls.c lib/net/tls_client.c lib/net/addr.c
+			lib/net/io.c lib/net/io_line.c lib/net/io_tls.c lib/net/addr.c \
+			lib/net/tls_client.c $(TLS_CLIENT)
 smtpd-delivery_LIB =	mail $(SERVICE)
-smtpd-delivery_PKG =	libevent_core libseccomp libtls
+smtpd-delivery_PKG =	libevent_core libseccomp libtls libssl libcrypto libidn2
 
 smtpd-agent_SRC =	$(wildcard delivery/agent*.c)
 smtpd-agent_LIB =	mail $(SERVICE)
@@ -61,11 +64,15 @@ smtpd-agent_PKG =	libevent_core libseccomp
 smtpd-vault_SRC =	$(filter-out vault/hasher%.c,$(wildcard vault/*.c)) lib/net/addr.c lib/net/host.c \
 			lib/key/key_id.c
 smtpd-vault_LIB =	secret mail $(SERVICE)
-smtpd-vault_PKG =	libevent_core libseccomp libcrypto libcrypt
+smtpd-vault_PKG =	libevent_core libseccomp libcrypto libcrypt jansson
 
 smtpd-hasher_SRC =	$(wildcard vault/hasher*.c)
 smtpd-hasher_LIB =	secret sqlite $(SERVICE)
 smtpd-hasher_PKG =	libevent_core libseccomp libcrypto libcrypt sqlite3
+
+smtpd-fetch_SRC =	$(wildcard fetch/*.c) lib/net/addr.c
+smtpd-fetch_LIB =	$(SERVICE)
+smtpd-fetch_PKG =	libevent_core libseccomp libcurl libssl
 
 # A program for each kind of server that tables are in: the frame, and one back end.
 TABLE =			table/main.c table/dispatch.c table/question.c
@@ -156,9 +163,10 @@ asan:
 #
 # Each folder without its main() is an archive, for the tests alone.
 
-FOLDERS =	session queue lookup delivery control vault table smtpd lib/net lib/key
+FOLDERS =	session queue lookup delivery control vault table fetch smtpd lib/net lib/key
 MAINS =		%/main.c delivery/agent.c control/smtpctl.c vault/hasher.c \
-		$(if $(HAS_SIGN_CB),$(KEYCLIENT_OPENSSL),$(KEYCLIENT_LIBRESSL))
+		$(if $(HAS_SIGN_CB),$(KEYCLIENT_OPENSSL),$(KEYCLIENT_LIBRESSL)) \
+		$(if $(HAS_SIGN_CB),lib/net/tls_client_openssl.c,lib/net/tls_client_libressl.c)
 define folder
 $(BUILD)/test/lib$(notdir $(1)).a: $(call objects,$(filter-out $(MAINS),$(wildcard $(1)/*.c)))
 	@mkdir -p $$(@D)
@@ -169,7 +177,8 @@ $(foreach f,$(FOLDERS),$(eval $(call folder,$(f))))
 
 TEST_LIBS =	$(foreach f,$(FOLDERS),$(BUILD)/test/lib$(notdir $(f)).a) \
 		$(foreach l,$(LIBRARIES),$(BUILD)/lib/lib$(l).a)
-TEST_PKGS =	cmocka libevent_core libseccomp sqlite3 libunbound libtls libssl libcrypto libcrypt libcdb libpq
+TEST_PKGS =	cmocka libevent_core libseccomp sqlite3 libunbound libtls libssl libcrypto libcrypt libcdb libpq \
+		libidn2 libcurl jansson
 UNIT =		$(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 REPLAY =	$(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ =		$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

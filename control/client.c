@@ -19,14 +19,14 @@
 #include "lib/base/str.h"
 
 #define CONNECT_WAIT_S 10
-#define ANSWER_WAIT_S  90 /* longer than the server itself waits for any process */
+#define ANSWER_WAIT_S  90
 
 enum talk { TALK_OVER, TALK_LOST, TALK_FAILED };
 
 void
 client_init(struct client *c, const char *path)
 {
-	*c = (struct client){.path = path, .fd = -1};
+	*c = (struct client){.path = path, .fd = -1, .wait_s = ANSWER_WAIT_S};
 	buf_init(&c->in, MSG_FRAME_MAX);
 	buf_init(&c->out, MSG_FRAME_MAX);
 }
@@ -68,7 +68,7 @@ static int
 client_connect(struct client *c)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	const struct timeval answer = {ANSWER_WAIT_S, 0}, sending = {CONNECT_WAIT_S, 0};
+	const struct timeval sending = {CONNECT_WAIT_S, 0};
 
 	if (str_copy(sun.sun_path, sizeof(sun.sun_path), c->path) == -1) {
 		text_complain("%s: too long for the name of a socket", c->path);
@@ -77,7 +77,6 @@ client_connect(struct client *c)
 	if ((c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
 		return connect_failed(c, errno);
 	if (setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &sending, sizeof(sending)) == -1 ||
-	    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &answer, sizeof(answer)) == -1 ||
 	    connect(c->fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		int error = errno;
 
@@ -90,10 +89,13 @@ client_connect(struct client *c)
 static enum talk
 send_question(struct client *c)
 {
+	const struct timeval answer = {(time_t)c->wait_s, 0};
 	const uint8_t *p = buf_head(&c->out);
 	size_t left = c->out.len;
 	ssize_t n;
 
+	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &answer, sizeof(answer)) == -1)
+		return TALK_LOST;
 	while (left > 0) {
 		n = send(c->fd, p, left, MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)

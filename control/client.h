@@ -14,6 +14,7 @@ enum {
 	EXIT_REFUSED = 1, /* no such message, not allowed, output not written */
 	EXIT_USAGE = 2,
 	EXIT_WEAKER = 3,   /* a process has more rights than declared */
+	EXIT_ALARM = 3,	   /* somebody's consent is missing, or something is wrong with it */
 	EXIT_TEMPFAIL = 75 /* the server can't be reached, or can't just now */
 };
 
@@ -24,6 +25,8 @@ enum {
 struct client {
 	const char *path; /* the caller's */
 	int fd;		  /* -1: not connected */
+	unsigned int
+	    wait_s; /* for an answer; longer than the server itself waits for any process */
 	uint32_t req;
 	struct buf in, out;
 };

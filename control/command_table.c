@@ -10,6 +10,7 @@
 #include "control/smtpctl_encrypt.h"
 #include "control/smtpctl_explain.h"
 #include "control/smtpctl_find.h"
+#include "control/smtpctl_oauth.h"
 #include "control/smtpctl_table.h"
 #include "lib/base/str.h"
 
@@ -33,6 +34,10 @@ const struct command commands[] = {
 	"until when each is valid, who uses it, what is wrong", "smtpctl show certificates"},
     {"show", "logins", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_logins,
 	"who failed to log in, and is blocked for it", "smtpctl show logins"},
+    {"show", "limits", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_limits,
+	"what bounds the mail that goes out, and how far it is used", "smtpctl show limits"},
+    {"show", "tls", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, show_tls,
+	"how well mail to each domain was protected, at best", "smtpctl show tls"},
     {"explain", NULL, ARGS_RECIPIENT, COMMAND_JSON | COMMAND_ENVELOPE, ACCESS_VIEW, explain_run,
 	"how a recipient would be answered, where its mail goes, and why",
 	"smtpctl explain -c 192.0.2.1 bob@example.org"},
@@ -61,6 +66,15 @@ const struct command commands[] = {
     {"clear", "logins", ARGS_LOGIN_OR_ALL, 0, ACCESS_OPERATE, act_clear_logins,
 	"forget how often an address or login, or any, failed",
 	"smtpctl clear logins bob@example.org"},
+    {"forget", "tls", ARGS_DOMAIN_OR_ALL, 0, ACCESS_ADMIN, act_forget_tls,
+	"forget how well mail to a domain, or any, was protected",
+	"smtpctl forget tls example.com"},
+    {"oauth", "login", ARGS_LABEL, COMMAND_CONSENT, ACCESS_ADMIN, oauth_login_run,
+	"get somebody's consent to send mail as that person", "smtpctl oauth login gmail"},
+    {"oauth", "list", ARGS_NONE, COMMAND_JSON, ACCESS_VIEW, oauth_list_run,
+	"whose consent is there, and what is wrong with it", "smtpctl oauth list"},
+    {"oauth", "logout", ARGS_LABEL, 0, ACCESS_ADMIN, oauth_logout_run,
+	"forget consent and tokens", "smtpctl oauth logout gmail"},
     {"encrypt", NULL, ARGS_STRING, COMMAND_METHOD | COMMAND_LOCAL, ACCESS_NONE, encrypt_run,
 	"what a table keeps for a password or token", "smtpctl encrypt -m bcrypt"},
     {"monitor", NULL, ARGS_NONE, COMMAND_COUNT, ACCESS_VIEW, show_monitor,
@@ -87,6 +101,8 @@ static const struct {
     [ARGS_ID_OR_SERVICE] = {"smtp|delivery|ID", 1, 1, false},
     [ARGS_CLIENT_OR_ALL] = {"ADDRESS|all", 1, 1, false},
     [ARGS_LOGIN_OR_ALL] = {"[WHO|all]", 0, 1, false},
+    [ARGS_DOMAIN_OR_ALL] = {"DOMAIN|all", 1, 1, false},
+    [ARGS_LABEL] = {"LABEL", 1, 1, false},
     [ARGS_STRING] = {"[STRING]", 0, 1, true},
     [ARGS_TABLE] = {"NAME", 1, 1, false},
     [ARGS_RECIPIENT] = {"RECIPIENT", 1, 1, true},
@@ -288,14 +304,41 @@ parse_table(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
 }
 
 static int
+parse_domain(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
+{
+	ctl->target = TARGET_DOMAIN;
+	ctl->address = s;
+	if (s[0] != '\0' && strlen(s) <= IPC_NAME_MAX)
+		return 0;
+	(void)snprintf(error, COMMAND_ERROR_MAX, "'%.64s' is no domain; see 'smtpctl show tls'", s);
+	return -1;
+}
+
+static int
+parse_label(const char *s, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
+{
+	ctl->target = TARGET_LABEL;
+	ctl->address = s;
+	if (s[0] != '\0' && strlen(s) <= IPC_WORD_MAX)
+		return 0;
+	(void)snprintf(error, COMMAND_ERROR_MAX,
+	    "'%.64s' is no label of an \"oauth\"; see 'smtpctl oauth list'", s);
+	return -1;
+}
+
+static int
 parse_target(const char *s, enum command_args args, struct ctl *ctl, char error[COMMAND_ERROR_MAX])
 {
 	static const char *const services[] = {"smtp", "delivery", NULL};
 	int i;
 
-	if (strcmp(s, "all") == 0 &&
-	    (args == ARGS_ID_OR_ALL || args == ARGS_CLIENT_OR_ALL || args == ARGS_LOGIN_OR_ALL))
+	if (strcmp(s, "all") == 0 && (args == ARGS_ID_OR_ALL || args == ARGS_CLIENT_OR_ALL ||
+					 args == ARGS_LOGIN_OR_ALL || args == ARGS_DOMAIN_OR_ALL))
 		return parse_all(ctl);
+	if (args == ARGS_DOMAIN_OR_ALL)
+		return parse_domain(s, ctl, error);
+	if (args == ARGS_LABEL)
+		return parse_label(s, ctl, error);
 	if (args == ARGS_CLIENT_OR_ALL)
 		return parse_client(s, ctl, error);
 	if (args == ARGS_LOGIN_OR_ALL)
@@ -357,7 +400,8 @@ command_usage(FILE *out)
 	(void)fputs("\nAny unambiguous beginning of a word will do: smtpctl sh q\n"
 		    "  -s socket   the server's admin socket\n"
 		    "  -q          say less\n"
-		    "  --json      one JSON object a line, for every 'show', 'explain', 'lookup'\n"
+		    "  --json      one JSON object a line, for every 'show', 'explain', 'lookup',\n"
+		    "              'oauth list'\n"
 		    "  --version   print the version\n",
 	    out);
 }
@@ -377,6 +421,8 @@ command_help(FILE *out, const struct command *c)
 		encrypt_help(out);
 	if (c->options & COMMAND_ENVELOPE)
 		explain_help(out);
+	if (c->options & COMMAND_CONSENT)
+		oauth_help(out);
 	if (c->args == ARGS_FIND)
 		find_help(out);
 	if (c->level != ACCESS_NONE)

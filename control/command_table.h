@@ -16,7 +16,9 @@ enum command_args {
 	ARGS_ID_OR_SERVICE, /* a message, smtp or delivery */
 	ARGS_CLIENT_OR_ALL, /* an address or a network */
 	ARGS_LOGIN_OR_ALL,  /* an address or a login; nothing is all, too */
-	ARGS_STRING,	    /* any, or nothing */
+	ARGS_DOMAIN_OR_ALL,
+	ARGS_LABEL,  /* of an "oauth" */
+	ARGS_STRING, /* any, or nothing */
 	ARGS_TABLE,
 	ARGS_RECIPIENT,
 	ARGS_FIND,  /* a table, a service, a key */
@@ -32,6 +34,7 @@ enum command_args {
 #define COMMAND_METHOD	 0x4U  /* takes -m */
 #define COMMAND_LOCAL	 0x8U  /* needs no server */
 #define COMMAND_ENVELOPE 0x10U /* takes -c, -l, -H, -a, -f, -t */
+#define COMMAND_CONSENT	 0x20U /* takes --browser, --paste, -p */
 
 struct command {
 	const char *verb, *object; /* "show", "queue"; object NULL: a verb of its own */

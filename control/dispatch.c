@@ -37,6 +37,13 @@ QUESTION(logins_clear)
 QUESTION(find_in)
 QUESTION(find_secret)
 QUESTION(explain)
+QUESTION(limits)
+QUESTION(tls_domains)
+QUESTION(tls_forget)
+QUESTION(oauth_login)
+QUESTION(oauth_code)
+QUESTION(oauth_list)
+QUESTION(oauth_forget)
 QUESTION(table_update)
 QUESTION(pause)
 QUESTION(procs)
@@ -57,6 +64,14 @@ ANSWER(find_row)
 ANSWER(find_end)
 ANSWER(explain_row)
 ANSWER(explain_end)
+ANSWER(limits_row)
+ANSWER(limits_end)
+ANSWER(tls_domains_row)
+ANSWER(tls_domains_end)
+ANSWER(oauth_prompt)
+ANSWER(oauth_done)
+ANSWER(oauth_row)
+ANSWER(oauth_end)
 ANSWER(stats_row)
 ANSWER(stats_end)
 ANSWER(procs_row)
@@ -98,6 +113,13 @@ const channel_handler control_admin_handlers[MSG__MAX] = {
     [MSG_find_in] = on_find_in,
     [MSG_find_secret] = on_find_secret,
     [MSG_explain] = on_explain,
+    [MSG_limits] = on_limits,
+    [MSG_tls_domains] = on_tls_domains,
+    [MSG_tls_forget] = on_tls_forget,
+    [MSG_oauth_login] = on_oauth_login,
+    [MSG_oauth_code] = on_oauth_code,
+    [MSG_oauth_list] = on_oauth_list,
+    [MSG_oauth_forget] = on_oauth_forget,
     [MSG_table_update] = on_table_update,
     [MSG_pause] = on_pause,
     [MSG_procs] = on_procs,
@@ -124,6 +146,14 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_find_end] = on_find_end,
     [MSG_explain_row] = on_explain_row,
     [MSG_explain_end] = on_explain_end,
+    [MSG_limits_row] = on_limits_row,
+    [MSG_limits_end] = on_limits_end,
+    [MSG_tls_domains_row] = on_tls_domains_row,
+    [MSG_tls_domains_end] = on_tls_domains_end,
+    [MSG_oauth_prompt] = on_oauth_prompt,
+    [MSG_oauth_done] = on_oauth_done,
+    [MSG_oauth_row] = on_oauth_row,
+    [MSG_oauth_end] = on_oauth_end,
     [MSG_stats_row] = on_stats_row,
     [MSG_stats_end] = on_stats_end,
     [MSG_procs_row] = on_procs_row,
@@ -143,6 +173,13 @@ const channel_handler control_link_handlers[MSG__MAX] = {
     [MSG_find_in] = on_question_of_link,
     [MSG_find_secret] = on_question_of_link,
     [MSG_explain] = on_question_of_link,
+    [MSG_limits] = on_question_of_link,
+    [MSG_tls_domains] = on_question_of_link,
+    [MSG_tls_forget] = on_question_of_link,
+    [MSG_oauth_login] = on_question_of_link,
+    [MSG_oauth_code] = on_question_of_link,
+    [MSG_oauth_list] = on_question_of_link,
+    [MSG_oauth_forget] = on_question_of_link,
     [MSG_table_update] = on_question_of_link,
     [MSG_pause] = on_question_of_link,
     [MSG_procs] = on_question_of_link,

@@ -15,6 +15,8 @@
 #include "lib/base/log.h"
 
 #define NO_ROW MSG__MAX
+#define CONSENT_MS \
+	1900000 /* half an hour for somebody to type a code somewhere, and a little more */
 
 /* What may be asked, whom, how long we wait, and what may come back. */
 struct relay_verb {
@@ -38,6 +40,13 @@ static const struct relay_verb verbs[] = {
     {MSG_logins_clear, ROLE_VAULT, 10000, {NO_ROW, NO_ROW}, MSG_done, false},
     {MSG_find_in, ROLE_LOOKUP, 30000, {MSG_find_row, NO_ROW}, MSG_find_end, false},
     {MSG_find_secret, ROLE_VAULT, 30000, {MSG_find_row, NO_ROW}, MSG_find_end, false},
+    {MSG_limits, ROLE_DELIVERY, 10000, {MSG_limits_row, NO_ROW}, MSG_limits_end, false},
+    {MSG_tls_domains, ROLE_QUEUE, 30000, {MSG_tls_domains_row, NO_ROW}, MSG_tls_domains_end, false},
+    {MSG_tls_forget, ROLE_QUEUE, 30000, {NO_ROW, NO_ROW}, MSG_done, false},
+    {MSG_oauth_login, ROLE_VAULT, CONSENT_MS, {MSG_oauth_prompt, NO_ROW}, MSG_oauth_done, true},
+    {MSG_oauth_code, ROLE_VAULT, 120000, {NO_ROW, NO_ROW}, MSG_oauth_done, true},
+    {MSG_oauth_list, ROLE_VAULT, 10000, {MSG_oauth_row, NO_ROW}, MSG_oauth_end, false},
+    {MSG_oauth_forget, ROLE_VAULT, 30000, {NO_ROW, NO_ROW}, MSG_done, false},
     {MSG_explain, ROLE_LOOKUP, 60000, {MSG_explain_row, NO_ROW}, MSG_explain_end, true},
     {MSG_table_update, ROLE_PARENT, 30000, {NO_ROW, NO_ROW}, MSG_done, false},
     {MSG_pause, ROLE_PARENT, 10000, {NO_ROW, NO_ROW}, MSG_done, false},
@@ -62,9 +71,15 @@ verb_of(enum message_type question)
 	return NULL;
 }
 
+/*
+ * Where a browser has to be waited for, smtpctl does that, and comes back with another
+ * request: the prompt is all that this one gets.
+ */
 static bool
-is_end_of(const struct relay_verb *v, enum message_type answer)
+is_end_of(const struct relay_verb *v, enum message_type answer, const union message *msg)
 {
+	if (answer == MSG_oauth_prompt)
+		return v->question == MSG_oauth_login && msg->oauth_prompt.how == IPC_OAUTH_BROWSER;
 	return answer == v->end || (v->may_decline && answer == MSG_done);
 }
 
@@ -139,6 +154,14 @@ log_change(
 		log_whom(&l, "login", msg->logins_clear.what);
 	else if (question == MSG_table_update)
 		logline_str(&l, "table", msg->table_update.table);
+	else if (question == MSG_tls_forget)
+		log_whom(&l, "domain", msg->tls_forget.domain);
+	else if (question == MSG_oauth_login)
+		logline_str(&l, "label", msg->oauth_login.label);
+	else if (question == MSG_oauth_code)
+		logline_str(&l, "label", msg->oauth_code.label);
+	else if (question == MSG_oauth_forget)
+		logline_str(&l, "label", msg->oauth_forget.label);
 	logline_u64(&l, "uid", a->uid);
 	logline_i64(&l, "pid", a->pid);
 	logline_end(&l);
@@ -268,7 +291,7 @@ relay_answer(
 	if (a == NULL)
 		return;
 	m.req = a->req;
-	if (is_end_of(a->verb, answer))
+	if (is_end_of(a->verb, answer, msg))
 		forward_end(a, answer, &m);
 	else if (!is_row_of(a->verb, answer))
 		channel_reject(from, "an answer to another question");

@@ -13,6 +13,8 @@ int show_stats(struct ctl *ctl);
 int show_clients(struct ctl *ctl);
 int show_certificates(struct ctl *ctl);
 int show_logins(struct ctl *ctl);
+int show_limits(struct ctl *ctl);
+int show_tls(struct ctl *ctl);
 int show_monitor(struct ctl *ctl); /* until interrupted, or -n lines */
 
 /* A heading, and text that should be noticed; coloured on a terminal. */

@@ -33,6 +33,9 @@ enum option {
 	OPTION_LOGIN,
 	OPTION_SENDER,
 	OPTION_TLS,
+	OPTION_BROWSER,
+	OPTION_PASTE,
+	OPTION_PORT,
 	OPTION_JSON,
 	OPTION_QUIET,
 	OPTION_HELP,
@@ -53,6 +56,9 @@ static const struct {
     {"-a", OPTION_LOGIN, true},
     {"-f", OPTION_SENDER, true},
     {"-t", OPTION_TLS, false},
+    {"--browser", OPTION_BROWSER, false},
+    {"--paste", OPTION_PASTE, false},
+    {"-p", OPTION_PORT, true},
     {"--json", OPTION_JSON, false},
     {"-q", OPTION_QUIET, false},
     {"-h", OPTION_HELP, false},
@@ -65,6 +71,19 @@ struct request {
 	const char *path;
 	bool help, version;
 };
+
+static int
+take_port(const char *value, uint16_t *port)
+{
+	uint64_t n;
+
+	if (str_u64(value, 1, UINT16_MAX, &n) == -1) {
+		text_complain("-p %s: not a port", value);
+		return -1;
+	}
+	*port = (uint16_t)n;
+	return 0;
+}
 
 static int
 take_option(struct request *r, enum option option, const char *value)
@@ -100,6 +119,14 @@ take_option(struct request *r, enum option option, const char *value)
 	case OPTION_TLS:
 		r->ctl->envelope.tls = true;
 		break;
+	case OPTION_BROWSER:
+		r->ctl->consent.browser = true;
+		break;
+	case OPTION_PASTE:
+		r->ctl->consent.paste = true;
+		break;
+	case OPTION_PORT:
+		return take_port(value, &r->ctl->consent.port);
 	case OPTION_JSON:
 		r->ctl->json = true;
 		break;
@@ -197,6 +224,9 @@ option_refused(const struct ctl *ctl, const struct command *command)
 	    {"-a", e->login != NULL, COMMAND_ENVELOPE},
 	    {"-f", e->sender != NULL, COMMAND_ENVELOPE},
 	    {"-t", e->tls, COMMAND_ENVELOPE},
+	    {"--browser", ctl->consent.browser, COMMAND_CONSENT},
+	    {"--paste", ctl->consent.paste, COMMAND_CONSENT},
+	    {"-p", ctl->consent.port != 0, COMMAND_CONSENT},
 	};
 	size_t i;
 

@@ -14,6 +14,8 @@ enum ctl_target {
 	TARGET_CLIENT,
 	TARGET_LOGIN,
 	TARGET_TABLE,
+	TARGET_DOMAIN,
+	TARGET_LABEL,
 	TARGET_ALL,
 	TARGET_SMTP,
 	TARGET_DELIVERY
@@ -27,6 +29,12 @@ struct ctl_envelope {
 	bool tls;
 };
 
+/* How "oauth login" may hear of the consent; neither: by what comes first. */
+struct ctl_consent {
+	bool browser, paste;
+	uint16_t port; /* for the browser to come back to; 0: the kernel chooses */
+};
+
 struct ctl {
 	struct client client;
 	FILE *out;
@@ -35,11 +43,12 @@ struct ctl {
 	int nused; /* of them, by the command itself: the rest are its arguments */
 	enum ctl_target target;
 	uint64_t id; /* of TARGET_MESSAGE */
-	const char
-	    *address;	 /* of TARGET_CLIENT, _LOGIN and _TABLE, one of words; "" with TARGET_ALL */
-	char *last_word; /* the same as the last of words: a secret there is overwritten */
+	const char *
+	    address; /* of TARGET_CLIENT and what else has a name, one of words; "" with TARGET_ALL */
+	char *last_word;    /* the same as the last of words: a secret there is overwritten */
 	const char *method; /* -m; NULL: not given */
 	struct ctl_envelope envelope;
+	struct ctl_consent consent;
 	uint64_t count; /* -n; 0: not given */
 	int64_t now_s;
 	bool json, quiet;

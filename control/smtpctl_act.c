@@ -110,6 +110,14 @@ act_update_table(struct ctl *ctl)
 	return ask_about(ctl, MSG_table_update, &m, "updated", "");
 }
 
+int
+act_forget_tls(struct ctl *ctl)
+{
+	struct msg_tls_forget m = {.domain = ctl->address};
+
+	return ask_about(ctl, MSG_tls_forget, &m, "forgotten", "all domains");
+}
+
 #ifdef TEST_HOOKS
 static bool
 on_probe_result(void *arg, enum message_type type, const union message *msg)

@@ -12,6 +12,7 @@ int act_resume(struct ctl *ctl);
 int act_clear_clients(struct ctl *ctl);
 int act_clear_logins(struct ctl *ctl);
 int act_update_table(struct ctl *ctl);
+int act_forget_tls(struct ctl *ctl);
 #ifdef TEST_HOOKS
 int act_probe(struct ctl *ctl);
 #endif

@@ -18,7 +18,15 @@
 #define PAGE_MESSAGES 100
 
 /* As the spool has them: see list_message and list_rcpt in postern-messages(7). */
-enum rcpt_state { RCPT_EXPAND, RCPT_READY, RCPT_FAILED };
+enum rcpt_state {
+	RCPT_EXPAND,
+	RCPT_READY,
+	RCPT_FAILED, /* from here on a report to the sender is all that is owed */
+	RCPT_DELIVERED,
+	RCPT_RELAYED,
+	RCPT_EXPANDED,
+	RCPT_STATE__MAX
+};
 
 /* A page of the queue, or one message, as its answers come in. */
 struct listing {
@@ -34,22 +42,28 @@ struct listing {
 static const char *
 rcpt_word(const struct listing *l, const struct msg_list_rcpt *r)
 {
+	static const char *const ended[RCPT_STATE__MAX] = {[RCPT_FAILED] = "failed",
+	    [RCPT_DELIVERED] = "delivered",
+	    [RCPT_RELAYED] = "relayed",
+	    [RCPT_EXPANDED] = "expanded"};
+
 	if (r->working)
 		return "sending";
-	if (r->state == RCPT_FAILED)
-		return "failed";
+	if (r->state >= RCPT_FAILED && r->state < RCPT_STATE__MAX)
+		return ended[r->state];
 	if (l->flags & IPC_FLAG_HELD)
 		return "held";
 	if (r->attempts > 0)
 		return "deferred";
-	return r->state == RCPT_EXPAND ? "new" : "waiting";
+	/* An answer without an attempt: its destination was known not to answer. */
+	return r->state == RCPT_EXPAND && r->status[0] == '\0' ? "new" : "waiting";
 }
 
 static void
 next_try(const struct listing *l, const struct msg_list_rcpt *r, char dst[TIME_AGE_SIZE])
 {
 	dst[0] = '\0';
-	if (r->working || r->state == RCPT_FAILED || (l->flags & IPC_FLAG_HELD))
+	if (r->working || r->state >= RCPT_FAILED || (l->flags & IPC_FLAG_HELD))
 		return;
 	if (r->due_s <= l->ctl->now_s)
 		memcpy(dst, "now", 4);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An SMTP connection: its socket, its clock, its lines.  What is said when is
- * in client_states.c and client_transaction.c.
+ * An SMTP or LMTP connection: its socket, its clock, its lines, its ends.
+ * What is said when is in client_states.c and the files that it names.
  *
  * Invariants: a reply answers the command it was awaited for: nothing is sent
  * while unasked-for input is there, so that no reply can be given ahead of
  * its command.  on_over() comes once, last.  Whatever the other side does ends
- * in a verdict; nothing is fatal.
+ * in a verdict, or in on_over() with nothing judged; nothing is fatal.
  */
 #include "delivery/client.h"
 
@@ -14,18 +14,16 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <tls.h>
 
 #include "delivery/client_private.h"
-#include "lib/base/bug.h"
+#include "lib/base/str.h"
 #include "lib/net/io.h"
 #include "lib/net/tls_client.h"
 
-#define LINE_MAX_OCTETS 4096 /* RFC 5321 4.5.3.1.5 says 512; real servers say more */
-#define INPUT_MAX	(64U << 10)
-#define OUTPUT_MAX	(512U << 10) /* holds the mark, and a window of chunks of dots alone */
-#define OUTPUT_MARK	(128U << 10) /* enough for now */
-#define STUFF_PIECE	8192U
+#define LINE_MAX_OCTETS	     4096  /* RFC 5321 4.5.3.1.5 says 512; real servers say more */
+#define CHALLENGE_MAX_OCTETS 12294 /* RFC 4954 4: 12,288 octets of base64, and "334 ", CRLF */
+#define INPUT_MAX	     (64U << 10)
+#define OUTPUT_MAX	     (512U << 10) /* holds all that a body that is told to pause still hands over */
 
 /* -- ends -- */
 
@@ -36,21 +34,37 @@ client_over(struct client *c, enum client_end how)
 		return;
 	c->state = CLIENT_OVER;
 	(void)event_del(c->timer);
+	(void)event_del(c->message);
 	io_free(c->io);
 	c->io = NULL;
-	c->options->callbacks->on_over(c->options->arg, how);
+	buf_free(&c->held);
+	buf_free(&c->response);
+	c->options.callbacks->on_over(c->options.arg, how);
+}
+
+/*
+ * A connection that was good for a message and is lost when the next begins
+ * was kept too long; nothing of this one can have been taken before its body was asked for.
+ */
+static bool
+client_is_stale(const struct client *c)
+{
+	return c->nmails > 0 && c->nverdicts == 0 &&
+	       (c->state == CLIENT_MAIL || c->state == CLIENT_RCPT || c->state == CLIENT_DATA);
 }
 
 void
 client_give_up(struct client *c, enum client_end how)
 {
-	if (c->state == CLIENT_BODY)
-		c->options->callbacks->on_body_stop(c->options->arg);
+	if (c->state == CLIENT_OVER)
+		return;
 	if (c->passed_over)
-		how = CLIENT_NEXT_HOST;
-	if (c->nverdicts > 0)
-		how = CLIENT_DONE; /* no second host for a message that one has judged */
-	if (how == CLIENT_DONE)
+		how = CLIENT_UNUSABLE;
+	else if (how == CLIENT_LOST && client_is_stale(c))
+		how = CLIENT_STALE;
+	if (c->state == CLIENT_BODY)
+		c->options.callbacks->on_body_stop(c->options.arg);
+	if (how == CLIENT_LOST)
 		client_verdict_all(c, &c->why);
 	client_over(c, how);
 }
@@ -66,22 +80,19 @@ client_fail(struct client *c, enum cause cause, const char *detail)
 }
 
 void
-client_verdict(struct client *c, size_t rcpt, const struct verdict *v)
+client_pass_over(struct client *c)
 {
-	if (c->rcpts[rcpt] == RCPT_DONE)
-		return;
-	c->rcpts[rcpt] = RCPT_DONE;
-	c->nverdicts++;
-	c->options->callbacks->on_verdict(c->options->arg, rcpt, v);
+	c->passed_over = true;
+	client_say(c, CLIENT_QUIT, "QUIT\r\n");
 }
 
 void
-client_verdict_all(struct client *c, const struct verdict *v)
+client_quit(struct client *c)
 {
-	size_t i;
-
-	for (i = 0; i < c->mail->nrcpts; i++)
-		client_verdict(c, i, v);
+	if (c->state == CLIENT_IDLE)
+		client_say(c, CLIENT_QUIT, "QUIT\r\n");
+	else if (c->state != CLIENT_QUIT)
+		client_over(c, CLIENT_CLOSED);
 }
 
 const struct verdict *
@@ -90,16 +101,34 @@ client_why(const struct client *c)
 	return &c->why;
 }
 
+bool
+client_wants_tls(const struct client *c)
+{
+	return c->starting_tls && !c->secure;
+}
+
 /* -- the clock -- */
 
 static void
 client_arm(struct client *c)
 {
-	int64_t scale = c->options->timeout_scale > 0 ? c->options->timeout_scale : 1000;
+	int64_t scale = c->options.timeout_scale > 0 ? c->options.timeout_scale : 1000;
 	int64_t ms = client_rows[c->state].timeout_s * scale;
 	struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
 
-	(void)event_add(c->timer, &tv);
+	if (ms > 0)
+		(void)event_add(c->timer, &tv);
+	else
+		(void)event_del(c->timer);
+}
+
+void
+client_soon(struct client *c, enum client_state state)
+{
+	if (c->state == CLIENT_OVER)
+		return;
+	client_enter(c, state);
+	event_active(c->timer, EV_TIMEOUT, 0);
 }
 
 static void
@@ -109,8 +138,44 @@ on_timer(evutil_socket_t sock, short what, void *arg)
 
 	(void)sock;
 	(void)what;
-	client_fail(c, c->state == CLIENT_CONNECTING ? CAUSE_UNREACHABLE : CAUSE_REMOTE_TIMEOUT,
-	    client_rows[c->state].name);
+	if (c->state == CLIENT_START)
+		client_start_tls(c);
+	else if (c->state == CLIENT_SETTLED)
+		client_settle(c);
+	else
+		client_fail(c, CAUSE_REMOTE_TIMEOUT, client_rows[c->state].name);
+}
+
+/* -- a message as a whole -- */
+
+#define MESSAGE_S   3600 /* and a second for each so many octets */
+#define MESSAGE_BPS 1024
+
+/* Who takes nearly five minutes for each recipient would have one message for days. */
+void
+client_message_begins(struct client *c)
+{
+	int64_t scale = c->options.timeout_scale > 0 ? c->options.timeout_scale : 1000;
+	uint64_t for_size_s = c->mail->size_bytes / MESSAGE_BPS;
+	int64_t ms = (MESSAGE_S + (int64_t)(for_size_s < INT32_MAX ? for_size_s : INT32_MAX)) *
+		     scale;
+	struct timeval tv = {ms / 1000, (ms % 1000) * 1000};
+
+	(void)event_add(c->message, &tv);
+}
+
+void
+client_message_ends(struct client *c)
+{
+	(void)event_del(c->message);
+}
+
+static void
+on_message_timer(evutil_socket_t sock, short what, void *arg)
+{
+	(void)sock;
+	(void)what;
+	client_fail(arg, CAUSE_REMOTE_TIMEOUT, "the message took too long");
 }
 
 /* -- talking -- */
@@ -125,10 +190,34 @@ client_enter(struct client *c, enum client_state state)
 }
 
 void
-client_write(struct client *c, const char *text)
+client_write(struct client *c, const void *data, size_t len)
 {
-	if (c->state != CLIENT_OVER && io_write_str(c->io, text) == -1)
+	if (c->state != CLIENT_OVER && io_write(c->io, data, len) == -1)
 		client_fail(c, CAUSE_CONNECTION_LOST, strerror(errno));
+}
+
+void
+client_write_str(struct client *c, const char *text)
+{
+	client_write(c, text, strlen(text));
+}
+
+void
+client_cork(struct client *c)
+{
+	if (c->state == CLIENT_OVER || c->corked)
+		return;
+	c->corked = true;
+	io_cork(c->io);
+}
+
+void
+client_uncork(struct client *c)
+{
+	if (c->state == CLIENT_OVER || !c->corked)
+		return;
+	c->corked = false;
+	io_uncork(c->io);
 }
 
 bool
@@ -148,93 +237,10 @@ client_say(struct client *c, enum client_state state, const char *line)
 	if (!client_may_talk(c))
 		return;
 	client_enter(c, state);
-	client_write(c, line);
+	client_write_str(c, line);
 }
 
-void
-client_quit(struct client *c)
-{
-	client_say(c, CLIENT_QUIT, "QUIT\r\n");
-}
-
-/* -- the body -- */
-
-void
-client_body_begin(struct client *c)
-{
-	c->stuff = (struct stuff){STUFF_START};
-	c->full = false;
-	client_enter(c, CLIENT_BODY);
-	c->options->callbacks->on_body(c->options->arg);
-}
-
-static int
-write_stuffed(struct client *c, struct span data)
-{
-	uint8_t out[STUFF_ROOM(STUFF_PIECE)];
-	size_t part, n;
-
-	for (; data.len > 0; data.data += part, data.len -= part) {
-		part = data.len < STUFF_PIECE ? data.len : STUFF_PIECE;
-		n = stuff_feed(&c->stuff, data.data, part, out);
-		if (io_write(c->io, out, n) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* A chunk is the octets as they are (RFC 3030 2). */
-static int
-write_body(struct client *c, struct span data)
-{
-	return c->mail->is_binary ? io_write(c->io, data.data, data.len) : write_stuffed(c, data);
-}
-
-void
-client_body(struct client *c, struct span data)
-{
-	int rc, error;
-
-	if (c->state != CLIENT_BODY)
-		return;
-	io_cork(c->io);
-	rc = write_body(c, data);
-	error = errno;
-	io_uncork(c->io);
-	if (rc == -1) {
-		client_fail(c, CAUSE_CONNECTION_LOST, strerror(error));
-		return;
-	}
-	if (c->state == CLIENT_BODY && !c->full && io_unsent(c->io) > OUTPUT_MARK) {
-		c->full = true;
-		c->options->callbacks->on_room(c->options->arg, false);
-	}
-}
-
-void
-client_body_end(struct client *c)
-{
-	uint8_t out[STUFF_END_ROOM];
-	size_t n;
-
-	if (c->state != CLIENT_BODY || !client_may_talk(c))
-		return;
-	client_enter(c, CLIENT_DOT);
-	if (c->mail->is_binary)
-		return; /* its length was said before it */
-	n = stuff_end(&c->stuff, out);
-	if (io_write(c->io, out, n) == -1)
-		client_fail(c, CAUSE_CONNECTION_LOST, strerror(errno));
-}
-
-void
-client_body_break(struct client *c, enum cause why)
-{
-	if (c->state == CLIENT_BODY)
-		client_fail(c, why, NULL);
-}
-
-/* The clock of the answer to the message's end runs from when the end is out. */
+/* The clock of a body, and of the answer to its end, runs from when it is out. */
 static void
 on_drained(void *arg, struct io *io)
 {
@@ -244,20 +250,28 @@ on_drained(void *arg, struct io *io)
 	if (c->state != CLIENT_BODY && c->state != CLIENT_DOT)
 		return;
 	client_arm(c);
-	if (!c->full || c->state == CLIENT_DOT)
-		return;
-	c->full = false;
-	c->options->callbacks->on_room(c->options->arg, true);
+	if (c->state == CLIENT_BODY)
+		client_body_room(c);
 }
 
 /* -- listening -- */
+
+/* RFC 5321 3.8: it closes, whatever was asked of it.  What it says of that is for all. */
+static bool
+closes(const struct client *c)
+{
+	return c->reply.code == 421 && client_rows[c->state].lost == CLIENT_LOST;
+}
 
 static void
 client_react(struct client *c)
 {
 	client_reaction reaction = client_rows[c->state].on_class[c->reply.code / 100];
 
-	if (reaction == NULL)
+	if (closes(c)) {
+		verdict_of_reply(&c->why, STAGE_DATA, &c->reply);
+		client_give_up(c, CLIENT_LOST);
+	} else if (reaction == NULL)
 		client_fail(c, CAUSE_GARBAGE, c->reply.text);
 	else
 		reaction(c);
@@ -269,6 +283,8 @@ client_line(struct client *c, const char *line, size_t len)
 {
 	enum reply_result result;
 
+	if (c->state == CLIENT_AUTH && client_auth_line(c, line, len))
+		return;
 	if (c->state == CLIENT_EHLO)
 		client_learn(c, line, len);
 	result = reply_feed_line(&c->reply, line, len);
@@ -284,59 +300,69 @@ on_input(void *arg, struct io *io)
 {
 	struct client *c = arg;
 	const char *line;
-	size_t len;
+	size_t len, max;
 	int rc = 0;
 
 	(void)io;
-	while (c->state != CLIENT_OVER && (rc = io_line(c->io, LINE_MAX_OCTETS, &line, &len)) == 1)
+	while (c->state != CLIENT_OVER) {
+		max = c->state == CLIENT_AUTH ? CHALLENGE_MAX_OCTETS : LINE_MAX_OCTETS;
+		if ((rc = io_line(c->io, max, &line, &len)) != 1)
+			break;
 		client_line(c, line, len);
+	}
 	if (c->state != CLIENT_OVER && rc == -1)
 		client_fail(c, CAUSE_GARBAGE, "a line without end");
 }
 
+/* -- TLS -- */
+
+static enum cause
+cause_of_end(const struct client *c)
+{
+	if (c->state != CLIENT_HANDSHAKE)
+		return CAUSE_CONNECTION_LOST;
+	return c->options.needs_requiretls ? CAUSE_NO_SAFE_TLS : CAUSE_TLS_FAILED;
+}
+
+/* It is up.  Nothing is said under it before the owner knows with whom it is. */
 static void
 on_ready(void *arg, struct io *io)
 {
+	const struct client_callbacks *calls;
 	struct client *c = arg;
+	struct verdict why;
 
-	(void)io;
-	if (c->state == CLIENT_HANDSHAKE)
-		c->secure = true;
-	else if (c->options->tls == RELAY_TLS_FIRST) {
-		client_start_tls(c);
+	if (c->state != CLIENT_HANDSHAKE)
+		return;
+	if (!tls_client_is_up(io_tls(io))) {
+		client_fail(c, cause_of_end(c), "the other side hung up");
 		return;
 	}
-	if (c->secure && c->options->tls != RELAY_TLS_FIRST)
-		client_say_ehlo(c); /* RFC 3207 4.2: what was said before is forgotten */
-	else
+	calls = c->options.callbacks;
+	if (calls->on_tls != NULL && !calls->on_tls(c->options.arg, io_tls(io), &why)) {
+		c->why = why;
+		client_give_up(c, CLIENT_UNUSABLE);
+		return;
+	}
+	c->secure = true;
+	if (c->options.tls == RELAY_TLS_FIRST)
 		client_enter(c, CLIENT_GREETING);
-}
-
-static const char *
-end_text(struct client *c, enum io_end why)
-{
-	const char *text;
-
-	if (why != IO_TLS_FAILED)
-		return why == IO_ERROR ? strerror(io_error(c->io)) : "";
-	text = tls_error(io_tls(c->io));
-	return text == NULL ? "" : text;
+	else
+		client_say_hello(c); /* RFC 3207 4.2: what was said before is forgotten */
 }
 
 static void
 on_end(void *arg, struct io *io, enum io_end why)
 {
 	struct client *c = arg;
-	enum cause cause = CAUSE_CONNECTION_LOST;
+	char room[160];
+	const char *text = "";
 
-	(void)io;
-	if (c->state == CLIENT_CONNECTING)
-		cause = CAUSE_UNREACHABLE;
-	else if (c->state == CLIENT_HANDSHAKE && why == IO_TLS_FAILED && client_insists_on_tls(c))
-		cause = CAUSE_NO_SAFE_TLS;
-	else if (c->state == CLIENT_HANDSHAKE)
-		cause = CAUSE_TLS_FAILED;
-	client_fail(c, cause, end_text(c, why));
+	if (why == IO_TLS_FAILED)
+		text = tls_client_error(io_tls(io), room, sizeof(room));
+	else if (why == IO_ERROR)
+		text = strerror(io_error(io));
+	client_fail(c, cause_of_end(c), text);
 }
 
 /*
@@ -349,9 +375,8 @@ client_start_tls(struct client *c)
 	struct tls *tls = NULL;
 
 	client_enter(c, CLIENT_HANDSHAKE);
-	if (c->options->tls_client != NULL)
-		tls = tls_client_connect(
-		    c->options->tls_client, c->io, c->options->host, c->options->tls_verify);
+	if (c->options.tls_client != NULL)
+		tls = tls_client_connect(c->options.tls_client, c->io, c->options.want);
 	if (tls == NULL)
 		client_fail(c, CAUSE_TLS_FAILED, "it can't be set up here");
 	else
@@ -364,25 +389,28 @@ static const struct io_callbacks io_calls = {
     .on_input = on_input, .on_drained = on_drained, .on_ready = on_ready, .on_end = on_end};
 
 struct client *
-client_create(struct event_base *base, int fd, const struct client_options *options,
-    const struct client_mail *mail)
+client_create(struct event_base *base, int fd, const struct client_options *options)
 {
 	struct client *c;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return NULL;
-	c->options = options;
-	c->mail = mail;
-	if ((c->rcpts = calloc(mail->nrcpts, sizeof(*c->rcpts))) == NULL ||
-	    (c->timer = event_new(base, -1, 0, on_timer, c)) == NULL ||
+	c->options = *options;
+	str_cut(c->helo, sizeof(c->helo), options->helo);
+	buf_init(&c->held, OUTPUT_MAX);
+	buf_init(&c->response, CHALLENGE_MAX_OCTETS);
+	if ((c->timer = event_new(base, -1, 0, on_timer, c)) == NULL ||
+	    (c->message = event_new(base, -1, 0, on_message_timer, c)) == NULL ||
 	    (c->io = io_create(base, fd, &io_calls, c)) == NULL) {
 		client_free(c);
 		errno = ENOMEM;
 		return NULL;
 	}
 	io_set_limits(c->io, INPUT_MAX, OUTPUT_MAX);
-	io_wait_connected(c->io);
-	client_enter(c, CLIENT_CONNECTING);
+	if (options->tls == RELAY_TLS_FIRST)
+		client_soon(c, CLIENT_START);
+	else
+		client_enter(c, CLIENT_GREETING);
 	return c;
 }
 
@@ -393,7 +421,12 @@ client_free(struct client *c)
 		return;
 	if (c->timer != NULL)
 		event_free(c->timer);
+	if (c->message != NULL)
+		event_free(c->message);
 	io_free(c->io);
+	buf_free(&c->held);
+	buf_free(&c->response);
 	free(c->rcpts);
+	free(c->batch);
 	free(c);
 }

@@ -3,8 +3,8 @@
  * What is awaited, for how long, and what each class of reply means: the
  * table, and the reactions before the first MAIL.
  *
- * Invariant: where TLS is a must, nothing but EHLO, HELO and STARTTLS is ever
- * said in plain.
+ * Invariant: where TLS is a must, nothing but EHLO, HELO, STARTTLS and QUIT is
+ * ever said in plain.
  */
 #include "delivery/client_private.h"
 
@@ -18,42 +18,52 @@
 
 #define COMMAND_MAX 512 /* octets of EHLO and HELO, RFC 5321 4.5.3.1.4 */
 
-/* This host is of no use now; another may be. */
+/* This host is of no use now; another may be.  With 421 it is gone already. */
 static void
 skip_host(struct client *c)
 {
 	verdict_of_reply(&c->why, STAGE_CONNECT, &c->reply);
-	client_give_up(c, CLIENT_NEXT_HOST);
+	if (c->reply.code == 421)
+		client_give_up(c, CLIENT_UNUSABLE);
+	else
+		client_pass_over(c);
 }
 
 static void
-forget_features(struct client *c)
+skip_host_for(struct client *c, enum cause cause, const char *detail)
 {
+	verdict_of(&c->why, cause, detail);
+	client_pass_over(c);
+}
+
+static void
+say_name(struct client *c, enum client_state state, const char *verb)
+{
+	char line[COMMAND_MAX];
+
 	c->features = 0;
 	c->size_limit = 0;
-	c->rcpt_limit = c->mail->nrcpts;
+	c->rcpt_limit = c->mail_limit = SIZE_MAX;
 	c->by_min_s = 0;
+	c->mechanisms[0] = '\0';
+	(void)snprintf(line, sizeof(line), "%s %s\r\n", verb, c->helo);
+	client_say(c, state, line);
 }
 
 void
-client_say_ehlo(struct client *c)
+client_say_hello(struct client *c)
 {
-	char line[COMMAND_MAX];
-
-	forget_features(c);
-	(void)snprintf(line, sizeof(line), "EHLO %s\r\n", c->options->helo);
-	client_say(c, CLIENT_EHLO, line);
+	say_name(c, CLIENT_EHLO, c->options.lmtp ? "LHLO" : "EHLO");
 }
 
-/* RFC 5321 3.2: a server that knows no EHLO. */
+/* RFC 5321 3.2: a server that knows no EHLO.  LMTP has nothing else (RFC 2033 4.1). */
 static void
-say_helo(struct client *c)
+on_hello_refused(struct client *c)
 {
-	char line[COMMAND_MAX];
-
-	forget_features(c);
-	(void)snprintf(line, sizeof(line), "HELO %s\r\n", c->options->helo);
-	client_say(c, CLIENT_HELO, line);
+	if (c->options.lmtp)
+		skip_host(c);
+	else
+		say_name(c, CLIENT_HELO, "HELO");
 }
 
 /* -- EHLO's answer -- */
@@ -82,15 +92,29 @@ learn_by_min(struct client *c, const char *args)
 		c->by_min_s = 0;
 }
 
+static void
+learn_limit(const char *args, const char *name, size_t *limit)
+{
+	const char *found = strstr(args, name);
+	uint64_t n;
+
+	if (found != NULL && leading_number(found + strlen(name), &n) == 0)
+		*limit = n;
+}
+
 /* RFC 9422: "LIMITS RCPTMAX=20 MAILMAX=5" */
 static void
 learn_limits(struct client *c, const char *args)
 {
-	const char *found = strstr(args, "RCPTMAX=");
-	uint64_t n;
+	learn_limit(args, "RCPTMAX=", &c->rcpt_limit);
+	learn_limit(args, "MAILMAX=", &c->mail_limit);
+}
 
-	if (found != NULL && leading_number(found + 8, &n) == 0 && n < c->rcpt_limit)
-		c->rcpt_limit = n;
+/* RFC 4954 3: "AUTH PLAIN LOGIN" */
+static void
+learn_mechanisms(struct client *c, const char *args)
+{
+	str_cut(c->mechanisms, sizeof(c->mechanisms), args);
 }
 
 static const struct {
@@ -109,6 +133,8 @@ static const struct {
     {"DELIVERBY", FEATURE_DELIVERBY, learn_by_min},
     {"MT-PRIORITY", FEATURE_MT_PRIORITY, NULL},
     {"LIMITS", 0, learn_limits},
+    {"DSN", FEATURE_DSN, NULL},
+    {"AUTH", FEATURE_AUTH, learn_mechanisms},
 };
 
 void
@@ -129,115 +155,67 @@ client_learn(struct client *c, const char *line, size_t len)
 	}
 }
 
-/* -- from the greeting to the first MAIL -- */
+/* -- from EHLO to the first MAIL -- */
 
-static void
-refuse_ourselves(struct client *c, enum cause cause, const char *detail)
-{
-	struct verdict v;
-
-	verdict_of(&v, cause, detail);
-	client_verdict_all(c, &v);
-	client_quit(c);
-}
-
-/* QUIT, and the next host may do what this one does not (RFC 8689 4.2.1). */
-static void
-pass_over(struct client *c, enum cause cause)
-{
-	verdict_of(&c->why, cause, NULL);
-	c->passed_over = true;
-	client_quit(c);
-}
-
-bool
-client_insists_on_tls(const struct client *c)
-{
-	return c->mail->requires_tls && c->mail->sender[0] != '\0';
-}
-
+/* RFC 8689 4.2.1: TLS with whom it is to be with, and the promise to go on so. */
 bool
 client_keeps_tls(const struct client *c)
 {
-	return c->secure && c->options->tls_verify && (c->features & FEATURE_REQUIRETLS) != 0;
+	const struct tls_want *want = c->options.want;
+
+	return c->secure && want != NULL && want->check != TLS_CHECK_LATER &&
+	       (c->features & FEATURE_REQUIRETLS) != 0;
 }
 
-/* RFC 3030 3: BINARYMIME is of no use without CHUNKING. */
-static unsigned int
-features_for_body(const struct client_mail *m)
-{
-	if (m->is_binary)
-		return FEATURE_CHUNKING | FEATURE_BINARYMIME;
-	return m->is_8bit ? FEATURE_8BITMIME : 0;
-}
-
-/* What another host may do better.  False: this one is passed over. */
-static bool
-promises_enough(struct client *c)
-{
-	int64_t left_s;
-
-	if (client_insists_on_tls(c) && !client_keeps_tls(c)) {
-		pass_over(c, c->secure ? CAUSE_NO_REQUIRETLS : CAUSE_NO_SAFE_TLS);
-		return false;
-	}
-	if (c->mail->by != IPC_BY_RETURN)
-		return true;
-	if ((c->features & FEATURE_DELIVERBY) == 0) {
-		pass_over(c, CAUSE_NO_DELIVERBY);
-		return false;
-	}
-	left_s = client_by_left(c);
-	if (left_s > 0 && (uint64_t)left_s >= c->by_min_s)
-		return true;
-	pass_over(c, CAUSE_TOO_LATE);
-	return false;
-}
-
-/* What the message needs, and the server lacks, is known before MAIL. */
 void
-client_begin(struct client *c)
+client_ready(struct client *c)
 {
-	char limit[64];
-
-	if (!promises_enough(c))
+	if (!client_may_talk(c))
 		return;
-	(void)snprintf(limit, sizeof(limit), "its limit is %" PRIu64 " octets", c->size_limit);
-	if (c->size_limit > 0 && c->mail->size_bytes > c->size_limit)
-		refuse_ourselves(c, CAUSE_TOO_BIG, limit);
-	else if (c->mail->is_utf8 && (c->features & FEATURE_SMTPUTF8) == 0)
-		refuse_ourselves(c, CAUSE_NO_SMTPUTF8, NULL);
-	else if ((~c->features & features_for_body(c->mail)) != 0)
-		refuse_ourselves(
-		    c, c->mail->is_binary ? CAUSE_NO_BINARYMIME : CAUSE_NO_8BITMIME, NULL);
+	client_enter(c, CLIENT_IDLE);
+	c->options.callbacks->on_ready(c->options.arg);
+}
+
+/* TLS is as it will be.  What another host may do better is seen now. */
+static void
+on_settled_tls(struct client *c)
+{
+	const struct client_options *o = &c->options;
+
+	if (!c->secure && (o->tls == RELAY_TLS_MUST || o->needs_requiretls))
+		skip_host_for(
+		    c, o->needs_requiretls ? CAUSE_NO_SAFE_TLS : CAUSE_TLS_NOT_OFFERED, NULL);
+	else if (o->needs_requiretls && (c->features & FEATURE_REQUIRETLS) == 0)
+		skip_host_for(c, CAUSE_NO_REQUIRETLS, NULL);
+	else if (o->needs_deliverby && (c->features & FEATURE_DELIVERBY) == 0)
+		skip_host_for(c, CAUSE_NO_DELIVERBY, NULL);
+	else if (o->auth)
+		client_auth_begin(c);
 	else
-		client_mail_begin(c);
+		client_ready(c);
 }
 
 static bool
 wants_tls(const struct client *c)
 {
-	return !c->secure &&
-	       (c->options->tls == RELAY_TLS_MAY || c->options->tls == RELAY_TLS_MUST);
+	return !c->secure && c->options.tls_client != NULL &&
+	       (c->options.tls == RELAY_TLS_MAY || c->options.tls == RELAY_TLS_MUST);
 }
 
 static void
 on_hello_ok(struct client *c)
 {
-	if (wants_tls(c) && (c->features & FEATURE_STARTTLS) != 0 && c->options->tls_client != NULL)
+	if (wants_tls(c) && (c->features & FEATURE_STARTTLS) != 0)
 		client_say(c, CLIENT_STARTTLS, "STARTTLS\r\n");
-	else if (wants_tls(c) && client_insists_on_tls(c))
-		pass_over(c, CAUSE_NO_SAFE_TLS);
-	else if (!c->secure && c->options->tls == RELAY_TLS_MUST)
-		client_fail(c, CAUSE_TLS_NOT_OFFERED, NULL);
 	else
-		client_begin(c);
+		on_settled_tls(c);
 }
 
 /* Octets after this reply were sent in plain, to be read as if by TLS (CVE-2011-0411). */
 static void
 on_starttls_ok(struct client *c)
 {
+	c->starting_tls = true;
 	if (io_input(c->io)->len > 0)
 		client_fail(c, CAUSE_TLS_INJECTION, NULL);
 	else
@@ -247,48 +225,62 @@ on_starttls_ok(struct client *c)
 static void
 on_starttls_refused(struct client *c)
 {
-	if (client_insists_on_tls(c) && c->reply.code / 100 == 5)
-		pass_over(c, CAUSE_NO_SAFE_TLS);
-	else if (c->options->tls == RELAY_TLS_MUST)
-		client_fail(c, CAUSE_TLS_NOT_OFFERED, c->reply.text);
+	if (c->options.needs_requiretls && c->reply.code / 100 == 5)
+		skip_host_for(c, CAUSE_NO_SAFE_TLS, c->reply.text);
+	else if (c->options.tls == RELAY_TLS_MUST || c->options.needs_requiretls)
+		skip_host_for(c, CAUSE_TLS_NOT_OFFERED, c->reply.text);
+	else if (c->reply.code == 421)
+		skip_host(c);
 	else
-		client_begin(c);
+		on_settled_tls(c);
+}
+
+/* "421 idle for too long": nothing was under way. */
+static void
+on_idle_talk(struct client *c)
+{
+	verdict_of_reply(&c->why, STAGE_CONNECT, &c->reply);
+	client_give_up(c, CLIENT_CLOSED);
 }
 
 static void
 on_quit(struct client *c)
 {
-	client_give_up(c, CLIENT_DONE);
+	client_give_up(c, CLIENT_CLOSED);
 }
 
 /* clang-format off */
-#define NEXT CLIENT_NEXT_HOST
-#define DONE CLIENT_DONE
+#define NEXT CLIENT_UNUSABLE
 const struct client_row client_rows[CLIENT_STATE__MAX] = {
     /*			   name		seconds	{ [2] 2yz, [3] 3yz, [4] 4yz, [5] 5yz }	lost */
-    [CLIENT_CONNECTING] = {"connect",	30,	{NULL}, NEXT},
-    [CLIENT_HANDSHAKE]	= {"TLS",	60,	{NULL}, RELAY_TLS_BROKEN},
+    [CLIENT_START]	= {"the start",	0,	{NULL}, NEXT},
+    [CLIENT_HANDSHAKE]	= {"TLS",	60,	{NULL}, CLIENT_TLS_BROKEN},
     [CLIENT_GREETING]	= {"greeting",	300,
-	{[2] = client_say_ehlo, [4] = skip_host, [5] = skip_host}, NEXT},
+	{[2] = client_say_hello, [4] = skip_host, [5] = skip_host}, NEXT},
     [CLIENT_EHLO]	= {"EHLO",	300,
-	{[2] = on_hello_ok, [4] = skip_host, [5] = say_helo}, NEXT},
+	{[2] = on_hello_ok, [4] = skip_host, [5] = on_hello_refused}, NEXT},
     [CLIENT_HELO]	= {"HELO",	300,
 	{[2] = on_hello_ok, [4] = skip_host, [5] = skip_host}, NEXT},
     [CLIENT_STARTTLS]	= {"STARTTLS",	120,
 	{[2] = on_starttls_ok, [4] = on_starttls_refused, [5] = on_starttls_refused}, NEXT},
+    [CLIENT_CREDENTIAL]	= {"the credential", 300, {[4] = skip_host, [5] = skip_host}, NEXT},
+    [CLIENT_AUTH]	= {"AUTH",	180,
+	{[2] = client_on_auth_ok, [4] = client_on_auth_refused, [5] = client_on_auth_refused}, NEXT},
+    [CLIENT_IDLE]	= {"idle",	0,	{[4] = on_idle_talk}, CLIENT_CLOSED},
     [CLIENT_MAIL]	= {"MAIL",	300,
-	{[2] = client_on_mail_ok, [4] = client_on_mail_refused, [5] = client_on_mail_refused}, DONE},
+	{[2] = client_on_mail_ok, [4] = client_on_mail_refused, [5] = client_on_mail_refused}, CLIENT_LOST},
     [CLIENT_RCPT]	= {"RCPT",	300,
-	{[2] = client_on_rcpt_ok, [4] = client_on_rcpt_refused, [5] = client_on_rcpt_refused}, DONE},
+	{[2] = client_on_rcpt_ok, [4] = client_on_rcpt_refused, [5] = client_on_rcpt_refused}, CLIENT_LOST},
     [CLIENT_DATA]	= {"DATA",	120,
-	{[3] = client_on_data_ok, [4] = client_on_data_refused, [5] = client_on_data_refused}, DONE},
+	{[3] = client_on_data_ok, [4] = client_on_data_refused, [5] = client_on_data_refused}, CLIENT_LOST},
     [CLIENT_BODY]	= {"the message", 180,
-	{[4] = client_on_body_refused, [5] = client_on_body_refused}, DONE},
+	{[2] = client_on_chunk_ok, [4] = client_on_body_refused, [5] = client_on_body_refused}, CLIENT_LOST},
     [CLIENT_DOT]	= {"the message's end", 600,
-	{[2] = client_on_dot, [4] = client_on_dot, [5] = client_on_dot}, DONE},
-    [CLIENT_RSET]	= {"RSET",	30,	{[2] = client_on_rset}, DONE},
+	{[2] = client_on_dot, [4] = client_on_dot, [5] = client_on_dot}, CLIENT_LOST},
+    [CLIENT_RSET]	= {"RSET",	30,	{[2] = client_on_rset}, CLIENT_LOST},
+    [CLIENT_SETTLED]	= {"a message",	0,	{NULL}, CLIENT_LOST},
     [CLIENT_QUIT]	= {"QUIT",	10,
-	{[2] = on_quit, [3] = on_quit, [4] = on_quit, [5] = on_quit}, DONE},
-    [CLIENT_OVER]	= {"the end",	0,	{NULL}, DONE},
+	{[2] = on_quit, [3] = on_quit, [4] = on_quit, [5] = on_quit}, CLIENT_CLOSED},
+    [CLIENT_OVER]	= {"the end",	0,	{NULL}, CLIENT_CLOSED},
 };
 /* clang-format on */

@@ -12,13 +12,18 @@
 #include "lib/service/service.h"
 
 struct agent;
+struct carrier;
 struct job;
+struct lane;
 struct letter;
+struct limits;
 struct relay;
 struct tls_client;
 
 TAILQ_HEAD(agents, agent);
+TAILQ_HEAD(carriers, carrier);
 TAILQ_HEAD(jobs, job);
+TAILQ_HEAD(lane_list, lane);
 TAILQ_HEAD(letters, letter);
 TAILQ_HEAD(relays, relay);
 
@@ -26,6 +31,12 @@ TAILQ_HEAD(relays, relay);
 #define DELIVERY_AGENTS_MAX 32	 /* that get on, at once */
 #define DELIVERY_AGENTS_ALL 120	 /* with those that hang */
 #define DELIVERY_CA_MAX	    (4U << 20)
+
+/*
+ * Who has a question under way: the first member of each that asks.  A peer that
+ * answers another's question must not find it taken for its own.
+ */
+enum asker { ASKER_AGENT = 1, ASKER_CARRIER, ASKER_RELAY, ASKER_ROUTE };
 
 /* Deliveries to mailboxes, by agents (local.c). */
 struct local {
@@ -42,12 +53,17 @@ struct local {
 	size_t nstallers;
 };
 
-/* Deliveries over the network (relay.c). */
-struct relays_out {
-	struct relays waiting; /* for their turn to connect, in order */
-	struct relays active;
-	struct relays ripe; /* something ended that relays_turn() has to look at */
-	size_t nactive;
+/* Deliveries over the network (lane.c, carrier.c). */
+struct lanes {
+	struct map *by_key; /* of struct lane */
+	struct lane_list all;
+	struct lane_list hot;	  /* lanes_turn() has to look at them */
+	struct lane_list blocked; /* they want one more connection, and may not have it yet */
+	struct carriers ripe;	  /* something happened that lanes_turn() has to look at */
+	struct carriers idle;	  /* all lanes' idle carriers, the longest idle first */
+	size_t ncarriers;	  /* connections, and what is to become one */
+	uint64_t nlanes;	  /* made so far: the last one's number */
+	bool room;		  /* a connection ended: who is blocked may ask again */
 };
 
 /* The one context of smtpd-delivery. */
@@ -55,7 +71,6 @@ struct delivery {
 	struct service *service;
 	const struct conf *conf;
 	char hostname[IPC_NAME_MAX + 1];
-	struct buf ca; /* the CA bundle while it is read */
 	struct tls_client *tls;
 
 	struct bodies bodies;
@@ -64,7 +79,9 @@ struct delivery {
 	struct jobs finished; /* freed by jobs_turn() */
 	size_t njobs;
 	struct local local;
-	struct relays_out out;
+	struct limits *limits;
+	struct lanes lanes;
+	struct relays relays_over; /* freed by relays_turn() */
 	int64_t drain_deadline_ms; /* 0: not draining */
 	uint64_t ndelivered, ndeferred, nfailed, nconnections, nagents;
 };

@@ -16,6 +16,7 @@
 #include "lib/base/str.h"
 #include "lib/conf/mailbox.h"
 #include "lib/mail/address.h"
+#include "lib/mail/idn.h"
 
 #define PUT_TIMEOUT_MS 600000
 
@@ -49,7 +50,7 @@ letter_verdict(struct letter *l, const struct verdict *v)
 
 	letter_end(l);
 	if (j != NULL)
-		job_verdict(j, rcpt, v, "");
+		job_verdict(j, rcpt, v, NULL);
 }
 
 static void
@@ -164,19 +165,22 @@ letter_create(struct agent *a, struct job *j, size_t rcpt)
 	return 0;
 }
 
-/* What the mailbox is found by.  What is no address has no name for a mailbox. */
+/* What the mailbox is found by: one name, however the domain is written.  What is no address has none. */
 static void
 canonical_address(const struct job *j, size_t rcpt, char dst[ADDRESS_MAX + 1])
 {
 	const unsigned int flags = ADDRESS_BARE_POSTMASTER_OK | ADDRESS_UTF8_OK;
 	bool tagged = str_starts_nocase(j->dest, MAILBOX_DEST_TAGGED);
+	char domain[ADDRESS_DOMAIN_MAX + 1];
 	struct address a;
 
 	dst[0] = '\0';
 	if (address_parse(j->rcpts[rcpt].address, flags, &a) != ADDRESS_OK)
 		return;
 	address_canonical(&a, tagged ? NULL : j->delivery->conf->values.smtp_subaddr);
-	(void)snprintf(dst, ADDRESS_MAX + 1, "%s@%s", a.local, a.domain);
+	if (idn_to_ascii(a.domain, domain) == -1)
+		(void)!str_copy(domain, sizeof(domain), a.domain);
+	(void)snprintf(dst, ADDRESS_MAX + 1, "%s@%s", a.local, domain);
 }
 
 int

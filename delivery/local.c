@@ -233,6 +233,7 @@ agent_create(
 
 	if ((a = calloc(1, sizeof(*a))) == NULL)
 		return NULL;
+	a->asker = ASKER_AGENT;
 	a->delivery = d;
 	TAILQ_INIT(&a->waiting);
 	TAILQ_INIT(&a->sent);
@@ -273,12 +274,12 @@ start_rcpt(struct job *j, size_t rcpt, const struct conf_action *action)
 		    errno == ENAMETOOLONG
 			? "its path would be too long"
 			: "a slash or control character, or nothing, in its name");
-		job_verdict(j, rcpt, &v, "");
+		job_verdict(j, rcpt, &v, NULL);
 		return;
 	}
 	if ((a = agent_for(j, rcpt, path)) == NULL || letter_create(a, j, rcpt) == -1) {
 		verdict_of(&v, CAUSE_NO_MEMORY, NULL);
-		job_verdict(j, rcpt, &v, "");
+		job_verdict(j, rcpt, &v, NULL);
 		return;
 	}
 	agent_feed(a);

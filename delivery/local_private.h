@@ -25,6 +25,7 @@ struct letter { /* owned by its agent, then by local.ended */
 enum agent_state { AGENT_QUEUED, AGENT_STARTING, AGENT_READY, AGENT_DEAD };
 
 struct agent { /* owned by local: in agents and by_key, then in dead */
+	enum asker asker;
 	TAILQ_ENTRY(agent) entry;
 	struct delivery *delivery;
 	enum agent_state state;

@@ -14,6 +14,8 @@
 
 #include "delivery/delivery.h"
 #include "delivery/job.h"
+#include "delivery/lane.h"
+#include "delivery/limit.h"
 #include "delivery/local.h"
 #include "delivery/relay.h"
 #include "lib/base/log.h"
@@ -28,55 +30,55 @@ configure(void *ctx, const struct conf *conf)
 	struct delivery *d = ctx;
 
 	d->conf = conf;
+	limits_configure(d->limits, conf);
+	lanes_renew(d);
 	if (conf->values.hostname != NULL &&
 	    str_copy(d->hostname, sizeof(d->hostname), conf->values.hostname) == -1)
 		log_warn("event=hostname-too-long");
 }
 
-/* At the start, once TLS is there, and when a new bundle came with a new configuration. */
+/* name: that of an action's "ca"; "" for the authorities that all others trust. */
 static void
-use_ca(struct delivery *d)
+use_ca(struct delivery *d, const char *name, const struct buf *ca)
 {
-	if (tls_client_set_ca(d->tls, buf_head(&d->ca), d->ca.len) == -1)
-		log_warn("event=ca-bundle-refused octets=%zu effect=\"%s\"", d->ca.len,
-		    tls_client_can_verify(d->tls) ? "the old one stays"
-						  : "no server can be verified");
-	buf_free(&d->ca);
+	int rc = name[0] == '\0' ? tls_client_set_ca(d->tls, buf_head(ca), ca->len)
+				 : tls_client_add_ca(d->tls, name, buf_head(ca), ca->len);
+
+	if (rc == 0)
+		return;
+	log_warn("event=ca-bundle-refused name=\"%s\" octets=%zu effect=\"%s\"", name, ca->len,
+	    name[0] == '\0' && !tls_client_can_verify(d->tls) ? "no server can be verified"
+							      : "the old one stays");
 }
 
 static void
 on_file(void *ctx, enum ipc_file kind, const char *name, int fd)
 {
 	struct delivery *d = ctx;
+	struct buf ca;
 	uint8_t *p;
 	ssize_t n = 0;
 
-	(void)name;
-	while (kind == IPC_FILE_CA && (p = buf_reserve(&d->ca, CA_PIECE)) != NULL &&
+	buf_init(&ca, DELIVERY_CA_MAX);
+	while (kind == IPC_FILE_CA && (p = buf_reserve(&ca, CA_PIECE)) != NULL &&
 	       (n = read(fd, p, CA_PIECE)) > 0)
-		buf_commit(&d->ca, (size_t)n);
+		buf_commit(&ca, (size_t)n);
 	if (n != 0)
-		log_warn("event=ca-bundle-unread error=\"%s\"", strerror(errno));
+		log_warn("event=ca-bundle-unread name=\"%s\" error=\"%s\"", name, strerror(errno));
+	else if (kind == IPC_FILE_CA)
+		use_ca(d, name, &ca);
 	(void)close(fd);
-	if (d->tls != NULL && kind == IPC_FILE_CA)
-		use_ca(d);
+	buf_free(&ca);
 }
 
-/* While files can be opened: OpenSSL reads its own now. */
+/* While files can be opened. */
 static int
 prepare(void *ctx)
 {
 	struct delivery *d = ctx;
 
 	bodies_init(&d->bodies, d->service);
-	if (d->hostname[0] == '\0' && gethostname(d->hostname, sizeof(d->hostname) - 1) == -1)
-		return -1;
-	if ((d->tls = tls_client_create()) == NULL) {
-		errno = ENOMEM;
-		return -1;
-	}
-	use_ca(d);
-	return 0;
+	return d->hostname[0] == '\0' ? gethostname(d->hostname, sizeof(d->hostname) - 1) : 0;
 }
 
 static void
@@ -92,6 +94,7 @@ on_turn(void *ctx)
 {
 	struct delivery *d = ctx;
 
+	lanes_turn(d);
 	relays_turn(d);
 	local_turn(d);
 	jobs_turn(d);
@@ -105,6 +108,7 @@ on_tick(void *ctx)
 	struct delivery *d = ctx;
 
 	local_tick(d);
+	lanes_tick(d);
 	if (d->drain_deadline_ms != 0 && service_now_ms(d->service) >= d->drain_deadline_ms) {
 		log_warn("event=drain-cut-short jobs=%zu", d->njobs);
 		service_stop(d->service);
@@ -117,6 +121,7 @@ on_drain(void *ctx, int64_t deadline_ms)
 	struct delivery *d = ctx;
 
 	d->drain_deadline_ms = deadline_ms > 0 ? deadline_ms : 1;
+	lanes_drain(d);
 }
 
 static void
@@ -125,8 +130,9 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	const struct delivery *d = ctx;
 
 	row(arg, "jobs", d->njobs);
-	row(arg, "connections.now", d->out.nactive);
+	row(arg, "connections.now", d->lanes.ncarriers);
 	row(arg, "connections", d->nconnections);
+	row(arg, "destinations", map_count(d->lanes.by_key));
 	row(arg, "agents.now", d->local.running);
 	row(arg, "agents", d->nagents);
 	row(arg, "delivered", d->ndelivered);
@@ -155,11 +161,9 @@ main(void)
 
 	TAILQ_INIT(&d.jobs);
 	TAILQ_INIT(&d.finished);
-	TAILQ_INIT(&d.out.waiting);
-	TAILQ_INIT(&d.out.active);
-	TAILQ_INIT(&d.out.ripe);
-	buf_init(&d.ca, DELIVERY_CA_MAX);
-	if (local_init(&d) == -1)
+	TAILQ_INIT(&d.relays_over);
+	/* OpenSSL reads its own files now, while it can. */
+	if (local_init(&d) == -1 || lanes_init(&d) == -1 || (d.tls = tls_client_create()) == NULL)
 		return 1;
 	rc = service_main(&program, &d, &d.service);
 	tls_client_free(d.tls);

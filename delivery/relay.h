@@ -5,14 +5,16 @@
 #include "delivery/job.h"
 
 /*
- * Mail for other hosts: one job, sent to the first host that takes it.
- * A relay outlives its job for as long as QUIT takes.
+ * Mail for other hosts: one job, from its order to the lane that takes it on.
+ * A relay outlives its job's verdicts for as long as a connection reads of it.
  */
-void relay_start(struct job *j, const struct conf_action *action);
-/* What became of the sender, when relay_start() had the vault asked. */
+void relay_start(struct job *j, const struct conf_action *action); /* RELAY or LMTP */
+/* Answers to its questions. */
 void relay_srs_answer(struct relay *r, const struct msg_srs_answer *m);
-void relay_forget_job(struct relay *r); /* the job has all its verdicts */
-void relay_abandon(struct relay *r);	/* it won't have them: cut the connection */
-void relays_turn(struct delivery *d);	/* at the loop's top */
+void relay_plan_url(struct relay *r, const struct msg_relay_url *m);
+void relay_plan_source(struct relay *r, const struct msg_relay_source *m);
+void relay_plan_end(struct relay *r, const struct msg_relay_end *m);
+void relay_abandon(struct relay *r);  /* its job is gone: cut the connection */
+void relays_turn(struct delivery *d); /* at the loop's top */
 
 #endif

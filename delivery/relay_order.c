@@ -1,58 +1,90 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a relay is to do: the action's URL and TLS, the message's needs, the
- * recipients that can be written on the wire.
+ * What a relay is to do: the message's needs, and the recipients that can be written
+ * on the wire.
  *
- * Invariant: an action can add to what a message requires, never take from it.
- * Nothing is fatal.
+ * Invariant: what a message requires is passed on whole.  Nothing is fatal.
  */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "delivery/relay_private.h"
 #include "lib/base/str.h"
 #include "lib/mail/address.h"
 
-#define TIMEOUT_BASE_S 300 /* "mta timeout" of this means the RFC's own time-outs */
-
-static int
-take_action(struct relay *r, const struct conf_action *action)
+/* An account as LMTP has it: what could be a local part by itself. */
+static bool
+is_user_valid(const char *user)
 {
-	const struct delivery *d = r->delivery;
+	char text[IPC_WORD_MAX + 3];
+	struct address a;
 
-	if (action->host != NULL && relay_url_parse(action->host, &r->url) == -1)
-		return -1;
-	if (action->host == NULL)
-		r->url = (struct relay_url){.tls = RELAY_TLS_MAY, .port = 25};
-	/* A credential is for the one it was meant for. */
-	if (action->tls_required && r->url.tls == RELAY_TLS_MAY)
-		r->url.tls = RELAY_TLS_MUST;
-	r->options.helo = r->helo;
-	r->options.tls_verify = (action->tls_required || r->url.label[0] != '\0') &&
-				!action->tls_no_verify;
-	r->options.tls_client = d->tls;
-	r->options.timeout_scale = 1000 * d->conf->values.delivery_timeout_s / TIMEOUT_BASE_S;
-	r->route.port = r->url.port;
-	return str_copy(
-	    r->helo, sizeof(r->helo), action->helo != NULL ? action->helo : d->hostname);
+	return str_format(text, sizeof(text), "%s@x", user) == 0 &&
+	       address_parse(text, 0, &a) == ADDRESS_OK && a.local[0] != '\0';
+}
+
+/* What goes into RCPT TO: the account for a store on this host, unless it asks for the address. */
+static const char *
+wire_name(struct relay *r, const struct job_rcpt *rcpt, const struct conf_action *action)
+{
+	const unsigned int flags = ADDRESS_BARE_POSTMASTER_OK | ADDRESS_UTF8_OK;
+	struct address a;
+
+	if (action->kind == CONF_ACTION_LMTP && !action->rcpt_to)
+		return is_user_valid(rcpt->user) ? rcpt->user : NULL;
+	if (address_parse(rcpt->address, flags, &a) != ADDRESS_OK)
+		return NULL;
+	r->mail.is_utf8 |= a.utf8;
+	return rcpt->address;
 }
 
 static void
-take_recipients(struct relay *r)
+take_recipients(struct relay *r, const struct conf_action *action)
 {
-	const unsigned int flags = ADDRESS_BARE_POSTMASTER_OK | ADDRESS_UTF8_OK;
 	struct job *j = r->job;
-	struct address a;
+	const char *name;
 	struct verdict v;
 	size_t i;
 
 	for (i = 0; i < j->nrcpts; i++) {
-		if (address_parse(j->rcpts[i].address, flags, &a) != ADDRESS_OK) {
+		if ((name = wire_name(r, &j->rcpts[i], action)) == NULL) {
 			verdict_of(&v, CAUSE_BAD_RECIPIENT, NULL);
-			job_verdict(j, i, &v, "");
+			job_verdict(j, i, &v, NULL);
 			continue;
 		}
-		r->mail.is_utf8 |= a.utf8;
-		r->addresses[r->mail.nrcpts] = j->rcpts[i].address;
+		r->addresses[r->mail.nrcpts] = name;
 		r->indices[r->mail.nrcpts++] = i;
 	}
+}
+
+static bool
+has_dsn(const struct job *j)
+{
+	size_t i;
+
+	for (i = 0; i < j->nrcpts; i++)
+		if (j->rcpts[i].notify != 0 || j->rcpts[i].orcpt[0] != '\0')
+			return true;
+	return false;
+}
+
+static int
+take_dsn(struct relay *r)
+{
+	const struct job *j = r->job;
+	size_t i;
+
+	r->mail.envid = j->envid;
+	r->mail.ret = j->ret;
+	if (!has_dsn(j))
+		return 0;
+	if ((r->dsn = calloc(r->mail.nrcpts, sizeof(*r->dsn))) == NULL)
+		return -1;
+	for (i = 0; i < r->mail.nrcpts; i++)
+		r->dsn[i] = (struct client_dsn){.notify = j->rcpts[r->indices[i]].notify,
+		    .orcpt = j->rcpts[r->indices[i]].orcpt};
+	r->mail.dsn = r->dsn;
+	return 0;
 }
 
 static void
@@ -84,37 +116,15 @@ is_sender_valid(struct relay *r)
 	return true;
 }
 
-/*
- * RFC 8689 4.2.1: verified TLS, with the host of the action's own URL.  Those that DNS
- * names would have to be proven by DNSSEC or MTA-STS, of which a route tells nothing.
- */
-static int
-require_tls(struct relay *r)
-{
-	if (r->url.host[0] == '\0')
-		return -1;
-	if (r->url.tls == RELAY_TLS_MAY)
-		r->url.tls = RELAY_TLS_MUST;
-	r->options.tls_verify = true;
-	return 0;
-}
-
 int
 relay_take_order(struct relay *r, const struct conf_action *action, struct verdict *why)
 {
-	if (take_action(r, action) == -1) {
-		verdict_of(why, CAUSE_BAD_RELAY, action->host);
-		return -1;
-	}
 	take_mail(r);
 	if (!is_sender_valid(r)) {
 		verdict_of(why, CAUSE_BAD_SENDER, NULL);
 		return -1;
 	}
-	if (r->mail.requires_tls && r->mail.sender[0] != '\0' && require_tls(r) == -1) {
-		verdict_of(why, CAUSE_UNPROVEN_ROUTE, NULL);
-		return -1;
-	}
-	take_recipients(r);
-	return 0;
+	take_recipients(r, action);
+	verdict_of(why, CAUSE_NO_MEMORY, NULL);
+	return r->mail.nrcpts == 0 || take_dsn(r) == -1 ? -1 : 0;
 }

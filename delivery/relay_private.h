@@ -4,51 +4,70 @@
 
 #include "delivery/body.h"
 #include "delivery/client.h"
+#include "delivery/lane.h"
 #include "delivery/relay.h"
-#include "delivery/route.h"
-#include "lib/mail/relay_url.h"
+#include "lib/mail/header.h"
 
-/* The inside of a struct relay, for relay.c and relay_order.c. */
-enum relay_event { EVENT_NONE, EVENT_NEXT_HOST, EVENT_OVER };
+/* The inside of a struct relay, for relay*.c, and for lanes and carriers. */
+enum relay_place {
+	RELAY_PREPARING, /* something has to be known first */
+	RELAY_WAITING,	 /* in its lane */
+	RELAY_CARRIED,
+	RELAY_OVER /* freed by relays_turn() */
+};
 
-struct relay { /* owned by the delivery: in waiting or active, and in ripe besides */
-	TAILQ_ENTRY(relay) entry, ripe_entry;
+struct ascii_address; /* relay_ascii.c */
+struct relay_answer;  /* relay_plan.c */
+
+struct relay { /* owned by whom place names */
+	enum asker asker;
+	TAILQ_ENTRY(relay) entry;
 	struct delivery *delivery;
-	struct job *job; /* NULL when it has its verdicts */
-	bool waiting, ripe;
-	enum relay_event event;
-	char dest[IPC_NAME_MAX + 1], helo[IPC_NAME_MAX + 1], remote[IPC_NAME_MAX + 1];
-	struct relay_url url; /* its host "": the MX of dest */
-	bool plain;	      /* TLS failed with this host: once without */
-	struct route route;
-	const struct route_host *host;
-	struct verdict why; /* the best of what hosts gave as a reason */
-	bool has_why;
-	struct client *client;
-	struct client_options options;
+	struct job *job; /* it lives as long; NULL: it was abandoned */
+	enum relay_place place;
+	struct lane *lane;
+	struct carrier *carrier;
+	unsigned int nstale; /* how often it came back from a connection that was lost before */
+	size_t step;	     /* of what has to be known first */
 	struct client_mail mail;
-	uint32_t srs_req;		  /* the vault's answer is waited for */
-	char sender[IPC_ADDRESS_MAX + 1]; /* as it was rewritten */
-	const char **addresses;		  /* of the recipients the client is given */
-	size_t *indices;		  /* and which of the job's they are */
+	const char **addresses; /* of the recipients that can be served */
+	struct client_dsn *dsn; /* NULL: nobody said anything of that */
+	size_t *indices;	/* which of the job's they are */
 	struct body body;
+	uint32_t req; /* the answer to a question is waited for */
+	char *sender; /* as it was rewritten */
+	struct relay_answer *answer;
+	/* relay_ascii.c: addresses by A-labels, and how far the header was read */
+	struct ascii_address *ascii;
+	struct header_scan scan;
+	uint64_t scan_octets;
 };
 
 /* -- relay.c -- */
-/* No host is left, or none can be asked. */
-void relay_fail(struct relay *r, const struct verdict *why);
-/* What had to be known first is known. */
-void relay_go_on(struct relay *r);
+void relay_go_on(struct relay *r);			     /* what had to be known is known */
+void relay_fail(struct relay *r, const struct verdict *why); /* nobody can be asked */
+void relay_fail_by(struct relay *r, enum cause cause, const char *detail);
+/* Of the recipients that have none yet; via NULL: our own. */
+void relay_judge(struct relay *r, const struct verdict *v, const struct job_via *via);
+void relay_end(struct relay *r); /* nobody reads of it any more */
 
-/* -- relay_srs.c -- */
-/* True: relay_go_on() or relay_fail() follows, or was called already. */
+/*
+ * Steps before the lane.  True: relay_go_on() or relay_fail() follows, or was called
+ * already; false: there is nothing to wait for.
+ */
 bool relay_srs_begin(struct relay *r, const struct conf_action *action) WARN_UNUSED;
+bool relay_ascii_begin(struct relay *r, const struct conf_action *action) WARN_UNUSED;
+bool relay_plan_begin(struct relay *r, const struct conf_action *action) WARN_UNUSED;
+void relay_ascii_free(struct relay *r);
+void relay_plan_free(struct relay *r);
+/* Into its lane, with what the steps found. */
+int relay_plan_join(struct relay *r, const struct conf_action *action) WARN_UNUSED;
 
 /* -- relay_order.c -- */
 /*
  * Reads what is to be done out of r->job and the action.  A recipient that can't be
- * written on the wire gets its verdict now; with the last of them r->job is NULL.
- * -1: none can be served, and why.
+ * written on the wire gets its verdict now.  -1: none can be served, and why; or all
+ * have their verdicts.
  */
 int relay_take_order(
     struct relay *r, const struct conf_action *action, struct verdict *why) WARN_UNUSED;

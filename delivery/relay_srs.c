@@ -3,7 +3,7 @@
  * The sender of mail that is forwarded, rewritten so that SPF holds (SRS): the vault,
  * which has the key, does it.
  *
- * Invariant: a relay whose sender is being rewritten is connected to nobody.  What
+ * Invariant: a relay whose sender is being rewritten is in no lane.  What
  * can't be rewritten for good goes out as it is; for now, it waits.  Nothing is fatal.
  */
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/str.h"
 #include "lib/mail/address.h"
+#include "lib/mail/idn.h"
 
 #define QUESTION_MS 20000
 
@@ -33,24 +34,25 @@ forwarded_from(const struct job_rcpt *r)
 static int
 copy_domain(const struct relay *r, const char *original, char *dst, size_t size)
 {
+	char ascii[ADDRESS_DOMAIN_MAX + 1];
 	struct address a;
 
-	if (address_parse(original, ADDRESS_UTF8_OK, &a) == ADDRESS_OK && !a.literal)
-		return str_copy(dst, size, a.domain);
+	if (address_parse(original, ADDRESS_UTF8_OK, &a) == ADDRESS_OK && !a.literal &&
+	    idn_to_ascii(a.domain, ascii) == 0)
+		return str_copy(dst, size, ascii);
 	return str_copy(dst, size, r->delivery->hostname);
 }
 
 /* False: the sender can stay. */
 static bool
-find_domain(const struct relay *r, char *dst, size_t size)
+find_domain(const struct relay *r, const char *from, char *dst, size_t size)
 {
 	const struct job *j = r->job;
 	const char *original = NULL;
 	struct address sender;
 	size_t i;
 
-	if (address_parse(j->sender, ADDRESS_UTF8_OK, &sender) !=
-	    ADDRESS_OK) /* the null one, too */
+	if (address_parse(from, ADDRESS_UTF8_OK, &sender) != ADDRESS_OK) /* the null one, too */
 		return false;
 	for (i = 0; i < j->nrcpts && original == NULL; i++)
 		original = forwarded_from(&j->rcpts[i]);
@@ -61,23 +63,14 @@ find_domain(const struct relay *r, char *dst, size_t size)
 }
 
 static void
-give_up(struct relay *r)
-{
-	struct verdict v;
-
-	verdict_of(&v, CAUSE_NO_SRS, NULL);
-	relay_fail(r, &v);
-}
-
-static void
 on_failed(void *owner, uint32_t req, enum ask_failure why)
 {
 	struct relay *r = owner;
 
 	(void)req;
 	(void)why;
-	r->srs_req = 0;
-	give_up(r);
+	r->req = 0;
+	relay_fail_by(r, CAUSE_NO_SRS, NULL);
 }
 
 bool
@@ -85,16 +78,19 @@ relay_srs_begin(struct relay *r, const struct conf_action *action)
 {
 	struct service *s = r->delivery->service;
 	struct channel *vault = service_peer(s, ROLE_VAULT, 0);
-	char domain[IPC_NAME_MAX + 1];
+	char domain[IPC_NAME_MAX + 1], ascii[ADDRESS_MAX + 1];
 	struct msg_srs m = {.address = r->job->sender, .domain = domain};
 
-	if (!action->srs || !find_domain(r, domain, sizeof(domain)))
+	/* It becomes a part of a local part, which no host could turn into ASCII again. */
+	if (idn_address_to_ascii(m.address, ascii) == 0)
+		m.address = ascii;
+	if (!action->srs || !find_domain(r, m.address, domain, sizeof(domain)))
 		return false;
 	if (vault != NULL)
-		r->srs_req = m.req = ask_begin(
+		r->req = m.req = ask_begin(
 		    service_asks(s), vault, service_now_ms(s) + QUESTION_MS, on_failed, r);
-	if (r->srs_req == 0)
-		give_up(r);
+	if (r->req == 0)
+		relay_fail_by(r, CAUSE_NO_SRS, NULL);
 	else
 		(void)channel_send(vault, MSG_srs, &m);
 	return true;
@@ -115,25 +111,33 @@ log_rewritten(const struct relay *r, bool rewritten)
 	logline_end(&l);
 }
 
+static int
+take_sender(struct relay *r, const char *address)
+{
+	struct address a;
+
+	if (address_parse(address, ADDRESS_UTF8_OK, &a) != ADDRESS_OK ||
+	    (r->sender = strdup(address)) == NULL)
+		return -1;
+	r->mail.sender = r->sender;
+	return 0;
+}
+
 void
 relay_srs_answer(struct relay *r, const struct msg_srs_answer *m)
 {
 	bool rewritten = m->outcome == IPC_OK;
-	struct address a;
 
-	ask_end(service_asks(r->delivery->service), r->srs_req);
-	r->srs_req = 0;
+	ask_end(service_asks(r->delivery->service), r->req);
+	r->req = 0;
 	if (!rewritten && m->outcome != IPC_FAIL) {
-		give_up(r);
+		relay_fail_by(r, CAUSE_NO_SRS, NULL);
 		return;
 	}
-	if (rewritten && (address_parse(m->address, ADDRESS_UTF8_OK, &a) != ADDRESS_OK ||
-			     str_copy(r->sender, sizeof(r->sender), m->address) == -1)) {
-		give_up(r);
+	if (rewritten && take_sender(r, m->address) == -1) {
+		relay_fail_by(r, CAUSE_NO_SRS, NULL);
 		return;
 	}
-	if (rewritten)
-		r->mail.sender = r->sender;
 	log_rewritten(r, rewritten);
 	relay_go_on(r);
 }

@@ -33,7 +33,7 @@ stuff_feed(struct stuff *s, const uint8_t *in, size_t n, uint8_t *out)
 		if (lf < in)
 			lf = find(in, end, '\n');
 		stop = find(in, lf, '\r');
-		if (s->at == STUFF_START && *in == '.')
+		if (s->at == STUFF_START && *in == '.' && !s->keeps_dots)
 			*p++ = '.';
 		if (stop > in)
 			s->at = STUFF_MIDDLE;
@@ -55,7 +55,7 @@ stuff_end(struct stuff *s, uint8_t out[STUFF_END_ROOM])
 	static const char *const ends[] = {
 	    [STUFF_START] = ".\r\n", [STUFF_MIDDLE] = "\r\n.\r\n", [STUFF_CR] = "\n.\r\n"};
 	const char *text = ends[s->at];
-	size_t n = strlen(text);
+	size_t n = strlen(text) - (s->keeps_dots ? 3 : 0);
 
 	memcpy(out, text, n);
 	s->at = STUFF_START;

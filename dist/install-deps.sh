@@ -5,7 +5,7 @@
 set -eu
 
 build="gcc make pkg-config libc6-dev libtls-dev libssl-dev libevent-dev libseccomp-dev libunbound-dev
-	libsqlite3-dev libcdb-dev libpq-dev libcrypt-dev libidn2-dev dns-root-data ca-certificates openssl"
+	libsqlite3-dev libcdb-dev libpq-dev libcrypt-dev libidn2-dev libcurl4-openssl-dev libjansson-dev dns-root-data ca-certificates openssl"
 test="$build clang clang-format libclang-rt-14-dev libcmocka-dev python3 python3-pytest
 	python3-pytest-xdist python3-cryptography python3-dnspython python3-aiosmtpd nsd knot testssl.sh gsasl swaks libnet-ssleay-perl msmtp s-nail mutt curl nodejs mandoc iproute2
 	procps e2fsprogs xfsprogs tzdata sqlite3 tinycdb strace util-linux git"

@@ -18,6 +18,7 @@
 #include "lookup/find.h"
 #include "lookup/forwards.h"
 #include "lookup/lookup.h"
+#include "lookup/relay_asks.h"
 #include "lookup/setup.h"
 #include "lookup/srs.h"
 #include "lookup/table_remote.h"
@@ -58,6 +59,7 @@ on_unlink(void *ctx, struct channel *ch)
 	checks_unlink(l->checks, ch);
 	filterings_unlink(l->filterings, ch);
 	expansions_unlink(l->expansions, ch);
+	relay_asks_unlink(l->relay_asks, ch);
 	explains_unlink(l->explains, ch);
 	finds_unlink(l->finds, ch);
 	routes_unlink(l->routes, ch);
@@ -118,6 +120,7 @@ on_tick(void *ctx)
 	checks_tick(l->checks, now_ms);
 	filterings_tick(l->filterings, now_ms);
 	expansions_tick(l->expansions, now_ms);
+	relay_asks_tick(l->relay_asks, now_ms);
 	userinfos_tick(l->userinfos, now_ms);
 	explains_tick(l->explains, now_ms);
 	finds_tick(l->finds, now_ms);
@@ -173,6 +176,15 @@ on_expand(void *ctx, struct channel *ch, const union message *msg, int fd)
 
 	(void)fd;
 	expansion_begin(l->expansions, ch, &msg->expand);
+}
+
+static void
+on_relay_ask(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct lookup *l = ctx;
+
+	(void)fd;
+	relay_ask_begin(l->relay_asks, ch, &msg->relay_ask);
 }
 
 static void
@@ -307,6 +319,7 @@ static const channel_handler handlers[MSG__MAX] = {
     [MSG_filter_check] = on_filter_check,
     [MSG_rcpt_check] = on_rcpt_check,
     [MSG_expand] = on_expand,
+    [MSG_relay_ask] = on_relay_ask,
     [MSG_route] = on_route,
     [MSG_userinfo_get] = on_userinfo_get,
     [MSG_clients] = on_clients,

@@ -12,7 +12,9 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/conf/mailbox.h"
+#include "lookup/domains.h"
 #include "lookup/expand_private.h"
+#include "lookup/relay_plan.h"
 
 /* -- what was there before -- */
 
@@ -216,6 +218,7 @@ mailbox_address(const struct expander *e, const struct step *s, struct address *
 	    (target != NULL && strstr(target, "%{rcpt") != NULL))
 		return;
 	address_canonical(out, s->tagged ? NULL : e->policy.conf->values.smtp_subaddr);
+	domain_canonical(s->address.domain, out->domain);
 	if (target == NULL || strstr(target, "%{dest") == NULL)
 		out->local[0] = out->domain[0] = '\0';
 }
@@ -243,9 +246,9 @@ expand_add_local(struct expander *e, const struct step *s, const char *user)
 void
 expand_add_relay(struct expander *e, const struct step *s, const char *what)
 {
-	const char *dest = s->action->host != NULL ? s->action->host : s->address.domain;
+	char dest[IPC_NAME_MAX + 1];
 
-	if (strlen(dest) > IPC_NAME_MAX) {
+	if (relay_dest(&e->policy, s->action, s->address.domain, dest) == -1) {
 		expand_add_failed(e, "5.3.5", "host of the relay action too long", s->action->name);
 		return;
 	}

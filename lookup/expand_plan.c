@@ -12,6 +12,7 @@
 #include "lib/base/map.h"
 #include "lib/base/str.h"
 #include "lib/conf/table_entry.h"
+#include "lookup/domains.h"
 #include "lookup/expand_private.h"
 
 static void
@@ -48,9 +49,11 @@ step_key(const struct step *s, const struct frame *f, char *dst, size_t size)
 {
 	/* Within a .forward file the same name can mean a mailbox; what is sent on is the same anywhere. */
 	bool own = f != NULL && action_is_local(s->action);
+	char domain[ADDRESS_DOMAIN_MAX + 1];
 
+	domain_canonical(s->address.domain, domain);
 	return str_format(dst, size, "step %d%d %s\n%s\n%s\n%s@%s", s->no_alias, s->no_forward,
-	    s->action->name, s->name, own ? f->account : "", s->address.local, s->address.domain);
+	    s->action->name, s->name, own ? f->account : "", s->address.local, domain);
 }
 
 /* -- accounts -- */

@@ -22,6 +22,7 @@
 #include "lookup/expand.h"
 #include "lookup/lookup.h"
 #include "lookup/recipient.h"
+#include "lookup/relay_plan.h"
 
 #define EXPANSIONS_MAX 4096 /* the queue has fewer under way */
 /* After that others are not waited for any more; the queue waits longer than for both of the last. */
@@ -310,6 +311,33 @@ on_wake(void *arg)
 		inquiry_yield(x->wake);
 }
 
+/*
+ * Who is relayed by an action that is known stands for himself: nothing is followed,
+ * nobody asked, so it is answered at once.  False: it takes a task to ask a table for
+ * the host, or to say what is wrong.
+ */
+static bool
+answer_relayed(struct lookup *l, struct channel *ch, const struct msg_expand *m)
+{
+	const struct conf_action *action = conf_action_find(l->conf, m->action);
+	const struct policy policy = lookup_policy(l, NULL);
+	char address[ADDRESS_MAX + 1], dest[IPC_NAME_MAX + 1];
+	struct msg_expand_item item = {
+	    .req = m->req, .address = address, .action = m->action, .user = "", .dest = dest};
+	struct msg_expand_end end = {.req = m->req, .outcome = IPC_OK, .status = "", .text = ""};
+	struct address a;
+
+	if (action == NULL || action_is_local(action) || action->host_table != NULL ||
+	    channel_pending_bytes(ch) > CHANNEL_HIGH ||
+	    recipient_parse(&policy, m->address, &a) == -1 ||
+	    relay_dest(&policy, action, a.domain, dest) == -1 ||
+	    address_format(&a, address, sizeof(address)) == -1)
+		return false;
+	if (channel_send(ch, MSG_expand_item, &item) == 0)
+		(void)channel_send(ch, MSG_expand_end, &end);
+	return true;
+}
+
 void
 expansion_begin(struct expansions *x, struct channel *ch, const struct msg_expand *m)
 {
@@ -319,6 +347,8 @@ expansion_begin(struct expansions *x, struct channel *ch, const struct msg_expan
 	struct task *t = NULL;
 
 	l->counters.expansions++;
+	if (answer_relayed(l, ch, m))
+		return;
 	if (x->wake == NULL)
 		x->wake = lookup_inquiry(l, on_wake, x);
 	if (x->wake == NULL || x->n == EXPANSIONS_MAX || (t = calloc(1, sizeof(*t))) == NULL) {

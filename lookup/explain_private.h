@@ -13,6 +13,7 @@
 #include "lookup/explain_tree.h"
 #include "lookup/lookup.h"
 #include "lookup/rdns.h"
+#include "lookup/relay_plan.h"
 #include "lookup/route.h"
 
 /*
@@ -83,8 +84,15 @@ struct explanation { /* owned by its struct explains */
 		unsigned int depth;			    /* of the tree, in it */
 		size_t next_item;			    /* whose route is asked for next */
 		size_t nroutes, routed[EXPLAIN_ROUTES_MAX]; /* items */
-		bool routing;				    /* a route is under way */
+		size_t nleft;				    /* that there is no room for */
+		bool at_item; /* the last of routed is being explained */
+		bool planned; /* plan is its */
+		struct relay_plan plan;
+		size_t server, server_mark;  /* of the plan, which is asked about */
+		bool routing;		     /* a route is under way */
 		char host[IPC_NAME_MAX + 1]; /* whose addresses come; "": none came yet */
+		enum ipc_outcome outcome;    /* of the item so far */
+		char why[IPC_TEXT_MAX];
 	} way;
 };
 
@@ -121,8 +129,9 @@ enum stage_result explain_check(struct explanation *x);
 enum stage_result explain_data(struct explanation *x);
 enum stage_result explain_commit(struct explanation *x);
 
-/* explain_way.c: where it goes */
+/* explain_way.c: whom it stands for */
 enum stage_result explain_expansion(struct explanation *x);
+/* explain_relay.c: which hosts take it */
 enum stage_result explain_routes(struct explanation *x);
 
 #endif

@@ -1,24 +1,36 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Explains where a recipient that is accepted goes: what it stands for, and for
- * a relay which hosts.
+ * Explains where a recipient that is accepted goes: what it stands for.
  *
- * Invariant: what the queue would be told is told here by the same expander, and what
- * delivery would be told by the same routes, one after the other and at most
- * EXPLAIN_ROUTES_MAX.  Nothing is fatal.
+ * Invariant: what the queue would be told is told here by the same expander.  Nothing is
+ * fatal.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/base/map.h"
 #include "lib/base/str.h"
-#include "lib/mail/relay_url.h"
 #include "lookup/explain_private.h"
 #include "lookup/recipient.h"
 
 #define TARGETS_A_TURN 500
 
 /* -- the action -- */
+
+static void
+relay_text(const struct conf_action *a, char *dst, size_t size)
+{
+	if (a->host != NULL)
+		(void)snprintf(dst, size, "relay %s", a->host);
+	else if (a->host_table != NULL)
+		(void)snprintf(dst, size, "relay as table <%s> says", a->host_table);
+	else if (a->domain_table != NULL)
+		(void)snprintf(
+		    dst, size, "relay as table <%s> says of the domain", a->domain_table);
+	else
+		(void)snprintf(dst, size, "relay to the hosts that the domain names%s",
+		    a->backup ? ", the better ones than this" : "");
+}
 
 static void
 way_text(const struct conf_action *a, char *dst, size_t size)
@@ -34,9 +46,11 @@ way_text(const struct conf_action *a, char *dst, size_t size)
 	};
 	const char *target = a->target;
 
-	if (a->kind == CONF_ACTION_RELAY)
-		target = a->host == NULL ? "to the hosts that the domain names" : a->host;
-	else if (a->kind == CONF_ACTION_MAILDIR && target == NULL)
+	if (a->kind == CONF_ACTION_RELAY) {
+		relay_text(a, dst, size);
+		return;
+	}
+	if (a->kind == CONF_ACTION_MAILDIR && target == NULL)
 		target = "~/Maildir";
 	(void)snprintf(dst, size, "%s%s%s", words[a->kind], target == NULL ? "" : " ",
 	    target == NULL ? "" : target);
@@ -151,214 +165,5 @@ explain_expansion(struct explanation *x)
 		break;
 	}
 	end_expansion(x);
-	return STAGE_NEXT;
-}
-
-/* -- which hosts -- */
-
-/* As delivery takes its orders: an action can ask for more than its URL does. */
-static const char *
-tls_text(const struct conf_action *a, const struct relay_url *url)
-{
-	bool checked = (a->tls_required || url->label[0] != '\0') && !a->tls_no_verify;
-
-	if (url->tls == RELAY_TLS_NEVER)
-		return "never";
-	if (url->tls == RELAY_TLS_MAY && !a->tls_required)
-		return "when offered; certificates and TLSA records are not checked";
-	return checked ? "required, the certificate is checked"
-		       : "required, the certificate is not checked";
-}
-
-static void
-show_manner(struct explanation *x, const struct conf_action *a, const struct relay_url *url)
-{
-	explain_add(x->tree, &(struct explain_step){.kind = "tls", .text = tls_text(a, url)});
-	explain_add(x->tree, &(struct explain_step){.kind = "source",
-				 .subject = a->src,
-				 .text = a->src == NULL ? "the kernel chooses" : NULL});
-}
-
-static void
-add_part_of_host(struct explanation *x, const char *kind, const char *subject, const char *text)
-{
-	explain_in(x->tree);
-	explain_add(
-	    x->tree, &(struct explain_step){.kind = kind, .subject = subject, .text = text});
-	explain_out(x->tree);
-}
-
-/* Before its addresses. */
-static void
-on_tlsa(void *arg, uint32_t req, const struct route_tlsa *t)
-{
-	struct explanation *x = arg;
-	char text[2 * 64 + 64];
-	size_t i, at;
-
-	(void)req;
-	at = (size_t)snprintf(text, sizeof(text), "%u %u %u ", t->usage, t->selector, t->matching);
-	for (i = 0; i < t->size && at + 6 < sizeof(text); i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%02x", t->data[i]);
-	if (i < t->size)
-		(void)snprintf(text + at, sizeof(text) - at, "...");
-	explain_add(
-	    x->tree, &(struct explain_step){.kind = "tlsa", .subject = t->base, .text = text});
-}
-
-static void
-on_host(void *arg, uint32_t req, const struct route_host *h)
-{
-	struct explanation *x = arg;
-	char text[64];
-
-	(void)req;
-	if (strcmp(x->way.host, h->host) != 0) {
-		str_cut(x->way.host, sizeof(x->way.host), h->host);
-		(void)snprintf(text, sizeof(text), "preference %u, %s", h->preference,
-		    h->secure ? "DNSSEC vouches for it" : "without DNSSEC");
-		explain_wrap(x->tree, x->part_mark,
-		    &(struct explain_step){
-			.kind = "host", .subject = h->host, .result = "yes", .text = text});
-	}
-	add_part_of_host(x, "address", h->address, "");
-	x->part_mark = explain_mark(x->tree);
-}
-
-static void
-on_pass(void *arg, uint32_t req, const struct route_pass *p)
-{
-	struct explanation *x = arg;
-
-	(void)req;
-	explain_add(
-	    x->tree, &(struct explain_step){
-			 .kind = "host", .subject = p->host, .result = "no", .text = p->why});
-	x->part_mark = explain_mark(x->tree);
-}
-
-static void
-end_route(struct explanation *x, enum ipc_outcome outcome, const char *status, const char *text)
-{
-	const struct expand_item *item =
-	    &expander_result(x->way.expander)->items[x->way.routed[x->way.nroutes - 1]];
-	char why[IPC_TEXT_MAX];
-
-	x->way.routing = false;
-	(void)snprintf(why, sizeof(why), "%s%s%s", status, status[0] == '\0' ? "" : " ", text);
-	explain_wrap(x->tree, x->whole_mark,
-	    &(struct explain_step){.kind = "route",
-		.subject = item->dest,
-		.result = outcome == IPC_OK	 ? "yes"
-			  : outcome == IPC_RETRY ? "trouble"
-						 : "no",
-		.text = why});
-}
-
-static void
-on_end(void *arg, uint32_t req, const struct route_end *e)
-{
-	struct explanation *x = arg;
-
-	(void)req;
-	end_route(x, (enum ipc_outcome)e->outcome, e->status, e->text);
-	inquiry_yield(x->inquiry);
-}
-
-static const struct route_events route_events = {
-    .tlsa = on_tlsa, .host = on_host, .pass = on_pass, .end = on_end};
-
-static bool
-is_relayed(const struct expand_item *item)
-{
-	return item->action[0] != '\0' && item->user[0] == '\0' &&
-	       strncmp(item->dest, EXPAND_LATER, strlen(EXPAND_LATER)) != 0;
-}
-
-static bool
-is_routed(const struct explanation *x, const struct expand_item *item)
-{
-	const struct expand_item *items = expander_result(x->way.expander)->items;
-	size_t i;
-
-	for (i = 0; i < x->way.nroutes; i++)
-		if (str_equal_nocase(items[x->way.routed[i]].dest, item->dest))
-			return true;
-	return false;
-}
-
-static void
-begin_route(struct explanation *x, const struct expand_item *item)
-{
-	const struct conf_action *a = conf_action_find(x->lookup->conf, item->action);
-	struct relay_url url = {.tls = RELAY_TLS_MAY, .port = 25};
-	struct route_question q = {.name = item->dest, .mx = a->host == NULL, .tlsa = true};
-
-	x->whole_mark = x->part_mark = explain_mark(x->tree);
-	x->way.host[0] = '\0';
-	if (a->host != NULL && relay_url_parse(a->host, &url) == -1) {
-		end_route(x, IPC_RETRY, "4.3.5", "not a URL of a relay");
-		return;
-	}
-	if (a->host != NULL)
-		q.name = url.host;
-	q.port = url.port;
-	show_manner(x, a, &url);
-	x->part_mark = explain_mark(x->tree);
-	x->way.routing = true;
-	if (route_ask(x->lookup->routes, &q, &route_events, x) == -1)
-		end_route(x, IPC_RETRY, "4.3.2", "too many questions to the DNS under way");
-}
-
-static void
-show_rest(struct explanation *x, size_t n)
-{
-	char text[64];
-
-	if (n == 0)
-		return;
-	(void)snprintf(text, sizeof(text), "and %zu more recipients elsewhere", n);
-	explain_add(x->tree, &(struct explain_step){.kind = "more", .text = text});
-}
-
-/* The next one whose route is not known.  How many there were when there was no room for their routes. */
-static size_t
-ask_next(struct explanation *x)
-{
-	const struct expansion *e = expander_result(x->way.expander);
-	size_t left = 0;
-
-	for (; !x->way.routing && x->way.next_item < e->nitems; x->way.next_item++) {
-		const struct expand_item *item = &e->items[x->way.next_item];
-
-		if (!is_relayed(item) || is_routed(x, item))
-			continue;
-		if (x->way.nroutes == EXPLAIN_ROUTES_MAX) {
-			left++;
-			continue;
-		}
-		x->way.routed[x->way.nroutes++] = x->way.next_item;
-		begin_route(x, item);
-	}
-	return left;
-}
-
-enum stage_result
-explain_routes(struct explanation *x)
-{
-	size_t left;
-
-	if (x->way.routing && !x->is_late)
-		return STAGE_GOES_ON;
-	if (x->way.routing) {
-		routes_forget(x->lookup->routes, x);
-		end_route(x, IPC_RETRY, "4.4.3", "no answer in time");
-	}
-	if (x->way.expander == NULL || x->is_late)
-		return STAGE_NEXT;
-	left = ask_next(x);
-	if (x->way.routing)
-		return STAGE_GOES_ON;
-	show_rest(x, left);
 	return STAGE_NEXT;
 }

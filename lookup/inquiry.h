@@ -93,6 +93,14 @@ inquiry_has_mailbox(struct inquiry *q, const char *table, const struct address *
 enum table_answer
 inquiry_has_regex(struct inquiry *q, const char *table, const char *text) WARN_UNUSED;
 
+/*
+ * Whether a table is a list, whose entries can be told: one in memory, none of whose keys has a
+ * value.  An empty one is.
+ */
+enum table_answer inquiry_is_list(struct inquiry *q, const char *table) WARN_UNUSED;
+/* Its entries in order, good for this turn; NULL: no more. */
+const char *inquiry_list_item(struct inquiry *q, const char *table, size_t i);
+
 /* Whether this host has an account. */
 enum table_answer inquiry_account(struct inquiry *q, const char *name) WARN_UNUSED;
 /* The .forward file of an account, whose home may stand in a userbase ("": the system's); forward.h reads the value. */

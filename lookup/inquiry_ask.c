@@ -3,7 +3,8 @@
  * What can be asked in an inquiry, and whom: tables by all the keys that a subject
  * has (and, in memory, by patterns), accounts, .forward files, SRS.
  *
- * Invariant: of a table that is not there, whatever its kind, nothing is said but TROUBLE.
+ * Invariant: of a table that is not there, whatever its kind, nothing is said but TROUBLE;
+ * what is said of a domain does not depend on how it is written (lookup/domains.h).
  * Nothing is fatal.
  */
 #include "lookup/inquiry.h"
@@ -12,6 +13,7 @@
 
 #include "lib/base/str.h"
 #include "lib/conf/conf.h"
+#include "lookup/domains.h"
 #include "lookup/includes.h"
 #include "lookup/inquiry_private.h"
 #include "lookup/table_keys.h"
@@ -30,26 +32,57 @@ find_in_backend(struct inquiry *q, const struct whom *whom, const char *key, con
 	return inquiry_ask(q, whom, low, value);
 }
 
-enum table_answer
-inquiry_value(struct inquiry *q, const char *table, enum table_service service, const char *key,
-    const char **value)
+static enum table_answer
+value_of(struct inquiry *q, const struct whom *whom, const char *key, const char **value)
 {
 	struct inquiry_event e = {
-	    .source = table, .service = service, .key = key, .answer = TABLE_TROUBLE};
-	struct table_ref t;
-	const struct whom whom = {.source = table, .service = service, .table = &t};
+	    .source = whom->source, .service = whom->service, .key = key, .answer = TABLE_TROUBLE};
+	const struct table_ref *t = whom->table;
 	const char *found = "";
 
-	tables_find(inquiry_sources(q)->tables, table, &t);
-	if (t.memory != NULL)
-		e.answer = table_value(t.memory, key, &found);
-	else if (t.backend != NULL)
-		e.answer = find_in_backend(q, &whom, key, &found);
+	if (t->memory != NULL)
+		e.answer = table_value(t->memory, key, &found);
+	else if (t->backend != NULL)
+		e.answer = find_in_backend(q, whom, key, &found);
 	if (e.answer == TABLE_YES && found[0] == '\0')
 		e.answer = TABLE_NO;
 	if (e.answer == TABLE_YES)
 		*value = e.value = found;
 	return inquiry_tell(q, &e);
+}
+
+/* Where the domain of a key begins; NULL: it has none. */
+static const char *
+domain_of_key(enum table_service service, const char *key)
+{
+	const char *at = strrchr(key, '@');
+
+	if (at != NULL)
+		return at + 1;
+	return service == SERVICE_RELAYHOST || service == SERVICE_SOURCE ? key : NULL;
+}
+
+enum table_answer
+inquiry_value(struct inquiry *q, const char *table, enum table_service service, const char *key,
+    const char **value)
+{
+	const char *domain = domain_of_key(service, key);
+	enum table_answer answer = TABLE_NO;
+	char form[TABLE_KEY_MAX + 1];
+	struct domain_forms f;
+	struct table_ref t;
+	const struct whom whom = {.source = table, .service = service, .table = &t};
+	size_t i;
+
+	tables_find(inquiry_sources(q)->tables, table, &t);
+	if (domain == NULL || !domain_has_forms(domain))
+		return value_of(q, &whom, key, value);
+	domain_forms_make(&f, domain);
+	for (i = 0; i < f.n && answer == TABLE_NO; i++)
+		if (str_format(form, sizeof(form), "%.*s%s", (int)(domain - key), key, f.list[i]) ==
+		    0)
+			answer = value_of(q, &whom, form, value);
+	return answer;
 }
 
 /* -- tables: presence -- */
@@ -173,7 +206,14 @@ inquiry_has_word(struct inquiry *q, const char *table, const char *word)
 enum table_answer
 inquiry_has_domain(struct inquiry *q, const char *table, const char *domain)
 {
-	return has(q, table, &domain_subject, domain);
+	enum table_answer answer = TABLE_NO;
+	struct domain_forms f;
+	size_t i;
+
+	domain_forms_make(&f, domain);
+	for (i = 0; i < f.n && answer == TABLE_NO; i++)
+		answer = has(q, table, &domain_subject, f.list[i]);
+	return answer;
 }
 
 enum table_answer
@@ -185,7 +225,16 @@ inquiry_has_network(struct inquiry *q, const char *table, const struct addr *a)
 enum table_answer
 inquiry_has_mailbox(struct inquiry *q, const char *table, const struct address *a)
 {
-	return has(q, table, &mailbox_subject, a);
+	enum table_answer answer = TABLE_NO;
+	struct address form = *a;
+	struct domain_forms f;
+	size_t i;
+
+	domain_forms_make(&f, a->domain);
+	for (i = 0; i < f.n && answer == TABLE_NO; i++)
+		if (str_copy(form.domain, sizeof(form.domain), f.list[i]) == 0)
+			answer = has(q, table, &mailbox_subject, &form);
+	return answer;
 }
 
 enum table_answer
@@ -199,6 +248,28 @@ inquiry_has_regex(struct inquiry *q, const char *table, const char *text)
 	if (t.memory != NULL)
 		e.answer = table_has_regex(t.memory, text);
 	return inquiry_tell(q, &e);
+}
+
+/* -- tables: lists -- */
+
+enum table_answer
+inquiry_is_list(struct inquiry *q, const char *table)
+{
+	struct table_ref t;
+
+	tables_find(inquiry_sources(q)->tables, table, &t);
+	if (t.memory != NULL)
+		return table_is_list(t.memory) ? TABLE_YES : TABLE_NO;
+	return t.backend != NULL ? TABLE_NO : TABLE_TROUBLE;
+}
+
+const char *
+inquiry_list_item(struct inquiry *q, const char *table, size_t i)
+{
+	struct table_ref t;
+
+	tables_find(inquiry_sources(q)->tables, table, &t);
+	return t.memory == NULL ? NULL : table_key_at(t.memory, i);
 }
 
 /* -- other sources -- */

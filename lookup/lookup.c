@@ -10,6 +10,7 @@
 #include "lookup/filterings.h"
 #include "lookup/find.h"
 #include "lookup/forwards.h"
+#include "lookup/relay_asks.h"
 #include "lookup/srs.h"
 #include "lookup/userinfos.h"
 
@@ -54,13 +55,14 @@ lookup_init(struct lookup *l)
 	l->filterings = filterings_create(l);
 	l->checks = checks_create(l);
 	l->expansions = expansions_create(l);
+	l->relay_asks = relay_asks_create(l);
 	l->userinfos = userinfos_create(l);
 	l->explains = explains_create(l);
 	l->finds = finds_create(l);
 	l->routes = routes_create(l);
 	if (l->clients == NULL || l->arrivals == NULL || l->filterings == NULL ||
-	    l->checks == NULL || l->expansions == NULL || l->userinfos == NULL ||
-	    l->explains == NULL || l->finds == NULL || l->routes == NULL)
+	    l->checks == NULL || l->expansions == NULL || l->relay_asks == NULL ||
+	    l->userinfos == NULL || l->explains == NULL || l->finds == NULL || l->routes == NULL)
 		return -1;
 	return 0;
 }
@@ -72,6 +74,7 @@ lookup_free(struct lookup *l)
 	finds_free(l->finds);
 	explains_free(l->explains);
 	userinfos_free(l->userinfos);
+	relay_asks_free(l->relay_asks);
 	expansions_free(l->expansions);
 	checks_free(l->checks);
 	filterings_free(l->filterings);
@@ -167,6 +170,7 @@ tell_sources(
 	    "forwards.asked", "forwards.remembered", "forwards.cached"};
 	const struct dns_counters *d = dns_counters(l->dns);
 	const struct counter rows[] = {
+	    {"relay.waiting", relay_asks_count(l->relay_asks)},
 	    {"routes.waiting", routes_count(l->routes)},
 	    {"dns.asked", d->asked},
 	    {"dns.found", d->found},

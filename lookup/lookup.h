@@ -32,6 +32,7 @@ struct explains;
 struct filterings;
 struct finds;
 struct forwards;
+struct relay_asks;
 struct srs;
 struct userinfos;
 
@@ -57,7 +58,8 @@ struct lookup {
 	struct filterings *filterings; /* questions for the filters */
 	struct checks *checks;	       /* RCPTs */
 	struct expansions *expansions;
-	struct userinfos *userinfos; /* the parent's, where an account is */
+	struct relay_asks *relay_asks; /* delivery's, of an action's tables */
+	struct userinfos *userinfos;   /* the parent's, where an account is */
 	struct explains *explains;
 	struct finds *finds;
 

@@ -51,6 +51,12 @@ candidate_insert(struct candidates *c, const struct candidate *new)
 	c->list[i] = *new;
 }
 
+static bool
+is_self(const struct mx_question *q, const char *name)
+{
+	return str_equal_nocase(name, q->self) || str_equal_nocase(name, q->backup);
+}
+
 /* Orders the usable records.  Returns the preference we have in them, or above all when none. */
 static unsigned int
 candidates_collect(
@@ -66,7 +72,7 @@ candidates_collect(
 
 		if (!address_domain_valid(r->name, false))
 			continue;
-		if (str_equal_nocase(r->name, q->self) && r->preference < own)
+		if (is_self(q, r->name) && r->preference < own)
 			own = r->preference;
 		candidate_insert(c, &new);
 	}
@@ -110,7 +116,7 @@ mx_choose(const struct mx_question *q, enum dns_result result, const struct dns_
 	case DNS_FOUND:
 		return choose_among(q, records, out);
 	case DNS_NO_DATA:
-		if (str_equal_nocase(q->domain, q->self))
+		if (is_self(q, q->domain))
 			return MX_LOOP;
 		add_host(out, q->domain, 0);
 		return out->n > 0 ? MX_HOSTS : MX_UNUSABLE;

@@ -32,8 +32,9 @@ enum mx_result {
 
 struct mx_question {
 	const char *domain;
-	const char *self; /* our own host name */
-	uint32_t seed;	  /* a random number: the order among equals */
+	const char *self;   /* our own host name */
+	const char *backup; /* another one, which MX records may have instead; "": none */
+	uint32_t seed;	    /* a random number: the order among equals */
 };
 
 /*

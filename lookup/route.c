@@ -19,6 +19,7 @@
 
 #include "lib/base/str.h"
 #include "lib/mail/address.h"
+#include "lookup/domains.h"
 #include "lookup/lookup.h"
 #include "lookup/route_private.h"
 
@@ -115,8 +116,10 @@ on_mx(void *arg, enum dns_result result, const struct dns_records *records)
 	    [MX_BOGUS] = END_BOGUS,
 	};
 	struct route *r = arg;
-	struct mx_question q = {
-	    .domain = r->name, .self = r->routes->lookup->hostname, .seed = r->seed};
+	struct mx_question q = {.domain = r->name,
+	    .self = r->routes->lookup->hostname,
+	    .backup = r->backup,
+	    .seed = r->seed};
 	enum mx_result chosen = mx_choose(&q, result, records, &r->list);
 
 	r->mx_query = NULL;
@@ -197,8 +200,9 @@ route_ask(
 	    .deadline_ms = service_now_ms(l->service) + DEADLINE_MS};
 	TAILQ_INSERT_TAIL(&rs->list, r, entry);
 	rs->n++;
+	domain_canonical(q->name, r->name);
+	domain_canonical(q->backup, r->backup);
 	/* What is too long a name is none. */
-	str_cut(r->name, sizeof(r->name), q->name);
 	if (strlen(q->name) > ADDRESS_DOMAIN_MAX)
 		r->name[0] = '\0';
 	if (getrandom(&r->seed, sizeof(r->seed), 0) != (ssize_t)sizeof(r->seed))

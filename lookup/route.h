@@ -14,7 +14,8 @@ struct lookup;
 
 /*
  * Which hosts take mail for a name: MX (RFC 5321 5.1), addresses, and what DANE
- * has to say of each host (RFC 7672).  Asked by delivery and by smtpctl explain.
+ * has to say of each host (RFC 7672).  Asked by delivery, by fetch (which wants
+ * addresses alone) and by smtpctl explain.
  */
 struct routes;
 
@@ -23,10 +24,11 @@ void routes_free(struct routes *rs); /* NULL is fine; what is under way ends wit
 
 struct route_question {
 	const char *name;
-	bool mx;       /* a domain; else a host or an address of the configuration */
-	bool tlsa;     /* DANE counts */
-	uint16_t port; /* of the TLSA records */
-	uint32_t req;  /* given back to the callbacks */
+	bool mx;	    /* a domain; else a host or an address of the configuration */
+	bool tlsa;	    /* DANE counts */
+	uint16_t port;	    /* of the TLSA records */
+	const char *backup; /* the name that we are a backup MX by; "": none but our own */
+	uint32_t req;	    /* given back to the callbacks */
 };
 
 /* Everything that callbacks are shown is gone afterwards. */
@@ -71,7 +73,7 @@ int route_ask(struct routes *rs, const struct route_question *q, const struct ro
     void *arg) WARN_UNUSED;
 void routes_forget(struct routes *rs, const void *arg); /* all of this arg, without a word */
 
-/* Delivery's question: answers with route_tlsa, route_host and one route_end. */
+/* Delivery's question, or fetch's: answers with route_tlsa, route_host and one route_end. */
 void route_begin(struct routes *rs, struct channel *ch, const struct msg_route *m);
 void routes_unlink(struct routes *rs, const struct channel *ch); /* the asker is gone */
 

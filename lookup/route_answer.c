@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Delivery's questions for a route, and the answers to them.
+ * Delivery's and fetch's questions for a route, and the answers to them.
  *
  * Invariant: each has one route_end, unless its channel is gone.  Nothing is
  * fatal.
@@ -50,8 +50,12 @@ void
 route_begin(struct routes *rs, struct channel *ch, const struct msg_route *m)
 {
 	static const struct route_end busy = {IPC_RETRY, "4.3.2", "too many questions under way"};
-	struct route_question q = {
-	    .name = m->name, .mx = m->mx, .tlsa = m->tlsa, .port = m->port, .req = m->req};
+	struct route_question q = {.name = m->name,
+	    .mx = m->mx,
+	    .tlsa = m->tlsa,
+	    .port = m->port,
+	    .backup = m->backup,
+	    .req = m->req};
 
 	if (route_ask(rs, &q, &events, ch) == -1)
 		on_end(ch, m->req, &busy);

@@ -205,7 +205,10 @@ is_self(const struct route *r, const struct hop *h)
 	int family;
 	size_t i;
 
-	if (h->alias && str_equal_nocase(h->canonical, r->routes->lookup->hostname))
+	/* canonical is "" where it is not known, backup where there is none. */
+	if (h->alias && h->canonical[0] != '\0' &&
+	    (str_equal_nocase(h->canonical, r->routes->lookup->hostname) ||
+		str_equal_nocase(h->canonical, r->backup)))
 		return true;
 	for (i = 0; (address = hop_address(h, i, &family)) != NULL; i++)
 		if (route_is_own_address(r, family, address))

@@ -23,7 +23,8 @@ struct route { /* owned by its struct routes */
 	uint32_t req, seed;
 	int64_t deadline_ms;
 	bool mx;
-	char name[ADDRESS_DOMAIN_MAX + 1];
+	char name[ADDRESS_DOMAIN_MAX + 1]; /* with A-labels */
+	char backup[ADDRESS_DOMAIN_MAX + 1];
 	struct event *start;
 	struct dns_query *mx_query;
 	bool secure; /* the hosts' names are */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lookup/domains.h"
 
 typedef enum table_answer (*test_check)(
     const struct policy *p, const struct conf_test *t, const struct rule_question *q);
@@ -26,8 +27,16 @@ answer(bool holds)
 static enum table_answer
 check_domain(const struct policy *p, const struct conf_test *t, const char *domain)
 {
-	return t->regex ? inquiry_has_regex(p->inquiry, t->arg, domain)
-			: inquiry_has_domain(p->inquiry, t->arg, domain);
+	enum table_answer found = TABLE_NO;
+	struct domain_forms f;
+	size_t i;
+
+	if (!t->regex)
+		return inquiry_has_domain(p->inquiry, t->arg, domain);
+	domain_forms_make(&f, domain);
+	for (i = 0; i < f.n && found == TABLE_NO; i++)
+		found = inquiry_has_regex(p->inquiry, t->arg, f.list[i]);
+	return found;
 }
 
 static enum table_answer
@@ -96,13 +105,20 @@ check_from_rdns(const struct policy *p, const struct conf_test *t, const struct 
 static enum table_answer
 check_mailbox(const struct policy *p, const struct conf_test *t, const struct address *a)
 {
+	enum table_answer found = TABLE_NO;
+	struct address form = *a;
 	char text[ADDRESS_MAX + 1];
+	struct domain_forms f;
+	size_t i;
 
 	if (!t->regex)
 		return inquiry_has_mailbox(p->inquiry, t->arg, a);
-	if (address_format(a, text, sizeof(text)) == -1)
-		return TABLE_NO;
-	return inquiry_has_regex(p->inquiry, t->arg, text);
+	domain_forms_make(&f, a->domain);
+	for (i = 0; i < f.n && found == TABLE_NO; i++)
+		if (str_copy(form.domain, sizeof(form.domain), f.list[i]) == 0 &&
+		    address_format(&form, text, sizeof(text)) == 0)
+			found = inquiry_has_regex(p->inquiry, t->arg, text);
+	return found;
 }
 
 static enum table_answer
@@ -284,6 +300,6 @@ literal_is_loopback(const char *domain)
 bool
 rules_domain_is_local(const struct policy *p, const char *domain)
 {
-	return str_equal_nocase(domain, p->hostname) || str_equal_nocase(domain, "localhost") ||
+	return domain_equal(domain, p->hostname) || domain_equal(domain, "localhost") ||
 	       literal_is_loopback(domain);
 }

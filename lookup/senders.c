@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lookup/domains.h"
 #include "lookup/glob.h"
 
 #define BETWEEN	   ", \t" /* the addresses of a login */
@@ -27,7 +28,7 @@ is_own_address(const struct policy *p, const char *login, const struct address *
 		return str_equal_nocase(login, sender->local) &&
 		       rules_domain_is_local(p, sender->domain);
 	return (size_t)(at - login) == n && str_starts_nocase(login, sender->local) &&
-	       str_equal_nocase(at + 1, sender->domain);
+	       domain_equal(at + 1, sender->domain);
 }
 
 /* One address of a login's list, n octets. */
@@ -45,7 +46,7 @@ is_listed(const char *item, size_t n, const struct address *sender)
 		return false;
 	*at = '\0';
 	return (at == pattern || glob_matches(pattern, sender->local, false)) &&
-	       glob_matches_domain(at + 1, sender->domain);
+	       domain_matches(at + 1, sender->domain);
 }
 
 static bool

@@ -15,8 +15,9 @@
  * A table in memory: keys in order, each with a value or without; inline in
  * the configuration, or the text of a file (table_file.h).
  *
- * Keys are found whatever their case.  Of two entries with one key the first
- * counts.  A key may be a pattern: "*" stands for any run of octets, a domain
+ * Keys are found whatever their case, and those with a domain whether they or the
+ * question have it with A-labels or with U-labels; the question with A-labels finds
+ * both.  Of two entries with one key the first counts.  A key may be a pattern: "*" stands for any run of octets, a domain
  * that starts with a dot for all names below it.
  *
  * A question is answered in the same time however many entries there are, but
@@ -43,6 +44,9 @@ void table_own_text(struct table *t, char *text); /* freed with the table */
 bool table_owns_text(const struct table *t);
 const char *table_name(const struct table *t);
 size_t table_count(const struct table *t);
+bool table_is_list(const struct table *t); /* no entry has a value */
+/* The keys in the order of their entries; NULL behind the last. */
+const char *table_key_at(const struct table *t, size_t i);
 
 /* The value under a key; a key without a value is not found. */
 enum table_answer table_value(const struct table *t, const char *key, const char **value);

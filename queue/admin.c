@@ -141,6 +141,7 @@ admin_read(struct program *p, struct channel *ch, const struct msg_read *m)
 struct change {
 	struct program *p;
 	uint32_t req, instance;
+	const char *what; /* it is that may not be there */
 };
 
 static void
@@ -151,7 +152,7 @@ on_changed(void *arg, int error)
 	struct msg_done m = {.req = c->req,
 	    .outcome = (uint8_t)outcome_of_error(error),
 	    .text = error == 0	      ? ""
-		    : error == ENOENT ? "no such message"
+		    : error == ENOENT ? c->what
 				      : strerror(error)};
 
 	if (control != NULL)
@@ -160,9 +161,15 @@ on_changed(void *arg, int error)
 	free(c);
 }
 
+/* Tried again now, the dead destinations too: an admin may know better. */
 static void
 change_schedule(struct program *p, uint64_t id, struct change *c)
 {
+	struct channel *delivery = service_peer(p->service, ROLE_DELIVERY, 0);
+	struct msg_forgive forgive = {0};
+
+	if (delivery != NULL)
+		(void)channel_send(delivery, MSG_forgive, &forgive);
 	spool_schedule(p->spool, id, service_now_s(p->service), on_changed, c);
 }
 
@@ -193,16 +200,34 @@ static void (*const changes[IPC_CHANGE__MAX])(struct program *, uint64_t, struct
     [IPC_RELEASE] = change_release,
 };
 
+/* NULL: the admin was told that there is no memory for it. */
+static struct change *
+change_create(struct program *p, struct channel *ch, uint32_t req, const char *what)
+{
+	struct change *c = calloc(1, sizeof(*c));
+	struct msg_done failed = {.req = req, .outcome = IPC_RETRY, .text = "out of memory"};
+
+	if (c == NULL)
+		(void)channel_send(ch, MSG_done, &failed);
+	else
+		*c = (struct change){p, req, channel_instance(ch), what};
+	return c;
+}
+
 void
 admin_change(struct program *p, struct channel *ch, const struct msg_change *m)
 {
-	struct change *c = calloc(1, sizeof(*c));
-	struct msg_done failed = {.req = m->req, .outcome = IPC_RETRY, .text = "out of memory"};
+	struct change *c = change_create(p, ch, m->req, "no such message");
 
-	if (c == NULL) {
-		(void)channel_send(ch, MSG_done, &failed);
-		return;
-	}
-	*c = (struct change){.p = p, .req = m->req, .instance = channel_instance(ch)};
-	changes[m->what](p, m->id, c);
+	if (c != NULL)
+		changes[m->what](p, m->id, c);
+}
+
+void
+admin_tls_forget(struct program *p, struct channel *ch, const struct msg_tls_forget *m)
+{
+	struct change *c = change_create(p, ch, m->req, "nothing is remembered of that domain");
+
+	if (c != NULL)
+		spool_tls_forget(p->spool, m->domain, on_changed, c);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reports to senders (RFC 3461, 3464): recipients that failed for good, and
- * those not reached in the time that the sender gave (RFC 2852), are told of in
- * an ordinary new message with the null sender.
+ * Reports to senders (RFC 3461, 3464): recipients that failed for good, those
+ * not reached in the time that the sender gave (RFC 2852), and the success that a
+ * sender wanted to hear of, are told of in an ordinary new message with the null sender.
  *
  * Invariants: the report and the removal of what it reports are one step of
  * the spool; mail with the null sender is never reported on (RFC 5321 6.1),
@@ -42,7 +42,8 @@ struct report { /* while it is put together */
 	size_t n, ntold;	     /* ntold: the first ones, that fit */
 	uint64_t settled[RCPTS_MAX]; /* keys: of those told of, then of those not to be */
 	size_t nsettled;
-	bool more; /* left to the next report */
+	bool any_success; /* to be told */
+	bool more;	  /* left to the next report */
 	struct buf header, text;
 	bool out_of_memory;
 	bool is_8bit; /* the report holds octets above 127 */
@@ -54,9 +55,9 @@ struct pending { /* until the spool tells the fate of a report; owned by its don
 };
 
 static char *
-keep(struct report *r, const char *s)
+keep_some(struct report *r, const char *s, size_t max)
 {
-	char *copy = strdup(s);
+	char *copy = strndup(s, max);
 
 	if (copy == NULL)
 		r->out_of_memory = true;
@@ -64,13 +65,9 @@ keep(struct report *r, const char *s)
 }
 
 static char *
-keep_text(struct report *r, const char *s)
+keep(struct report *r, const char *s)
 {
-	char *copy = strndup(s, r->n <= FULL_TEXTS ? SPOOL_TEXT_MAX : SHORT_TEXT);
-
-	if (copy == NULL)
-		r->out_of_memory = true;
-	return copy;
+	return keep_some(r, s, SPOOL_TEXT_MAX); /* nothing of the spool is longer */
 }
 
 static bool
@@ -94,28 +91,35 @@ tell_of(struct report *r, const struct spool_rcpt *rcpt)
 	*d = (struct dsn_recipient){.original = keep(r, rcpt->original),
 	    .final = keep(r, rcpt->address),
 	    .orcpt = keep(r, rcpt->orcpt),
-	    .diagnostic = keep_text(r, rcpt->text),
+	    .diagnostic = keep_some(
+		r, rcpt->text, r->n <= FULL_TEXTS ? SPOOL_TEXT_MAX : SHORT_TEXT),
 	    .remote_mta = keep(r, rcpt->remote)};
 	return d;
 }
 
+static const enum dsn_action actions[SPOOL_STATE__MAX] = {
+    [SPOOL_FAILED] = DSN_ACTION_FAILED,
+    [SPOOL_DELIVERED] = DSN_ACTION_DELIVERED,
+    [SPOOL_RELAYED] = DSN_ACTION_RELAYED,
+    [SPOOL_EXPANDED] = DSN_ACTION_EXPANDED,
+};
+
+/* It is settled by this report, and (told) told of. */
 static void
-take_failed(struct report *r, const struct spool_rcpt *rcpt)
+take_settled(struct report *r, const struct spool_rcpt *rcpt, bool told)
 {
 	struct dsn_recipient *d;
 
-	if (rcpt->state != SPOOL_FAILED)
-		return;
 	if (r->nsettled == RCPTS_MAX) {
 		r->more = true;
 		return;
 	}
 	r->settled[r->nsettled++] = rcpt->key;
-	if (!wants(rcpt, IPC_NOTIFY_FAILURE) || (d = tell_of(r, rcpt)) == NULL)
+	if (!told || (d = tell_of(r, rcpt)) == NULL)
 		return;
 	r->settled[r->nsettled - 1] = r->settled[r->n - 1];
 	r->settled[r->n - 1] = rcpt->key;
-	d->action = DSN_ACTION_FAILED;
+	d->action = actions[rcpt->state];
 	d->status = keep(r, rcpt->status);
 	d->last_attempt_s = service_now_s(r->p->service);
 }
@@ -126,7 +130,7 @@ take_late(struct report *r, const struct spool_rcpt *rcpt)
 {
 	struct dsn_recipient *d;
 
-	if (rcpt->state == SPOOL_FAILED || r->n == RCPTS_MAX || !wants(rcpt, IPC_NOTIFY_DELAY) ||
+	if (rcpt->state >= SPOOL_FAILED || r->n == RCPTS_MAX || !wants(rcpt, IPC_NOTIFY_DELAY) ||
 	    (d = tell_of(r, rcpt)) == NULL)
 		return;
 	d->action = DSN_ACTION_DELAYED;
@@ -140,7 +144,9 @@ visit(void *arg, const struct spool_message *m, const struct spool_rcpt *rcpt)
 	struct report *r = arg;
 
 	if (rcpt != NULL) {
-		take_failed(r, rcpt);
+		if (rcpt->state == SPOOL_FAILED)
+			take_settled(r, rcpt, wants(rcpt, IPC_NOTIFY_FAILURE));
+		r->any_success = r->any_success || rcpt->state > SPOOL_FAILED;
 		return;
 	}
 	r->sender = keep(r, m->sender);
@@ -156,12 +162,17 @@ visit(void *arg, const struct spool_message *m, const struct spool_rcpt *rcpt)
 	r->overdue = m->by == IPC_BY_RETURN && m->by_s <= service_now_s(r->p->service);
 }
 
+/* For a report that is not on failures. */
 static void
-visit_late(void *arg, const struct spool_message *m, const struct spool_rcpt *rcpt)
+visit_others(void *arg, const struct spool_message *m, const struct spool_rcpt *rcpt)
 {
+	struct report *r = arg;
+
 	(void)m;
-	if (rcpt != NULL)
-		take_late(arg, rcpt);
+	if (rcpt != NULL && r->kind == DSN_DELAYED)
+		take_late(r, rcpt);
+	else if (rcpt != NULL && rcpt->state > SPOOL_FAILED)
+		take_settled(r, rcpt, true);
 }
 
 static void
@@ -348,6 +359,9 @@ settle(const struct report *r, const struct spool_message *m, const struct spool
 	return 0;
 }
 
+static const char *const kinds[] = {
+    [DSN_FAILED] = "failed", [DSN_DELAYED] = "delayed", [DSN_DELIVERED] = "delivered"};
+
 static int
 store_report(struct report *r, int64_t now_s)
 {
@@ -388,7 +402,7 @@ store_report(struct report *r, int64_t now_s)
 	logline_start(&l, LOG_LEVEL_INFO, "reported");
 	logline_id(&l, "id", r->id);
 	logline_id(&l, "report", m.id);
-	logline_str(&l, "kind", r->kind == DSN_DELAYED ? "delayed" : "failed");
+	logline_str(&l, "kind", kinds[r->kind]);
 	logline_str(&l, "to", r->sender);
 	logline_u64(&l, "recipients", r->ntold);
 	logline_end(&l);
@@ -410,6 +424,17 @@ drop(struct report *r)
 	return settle(r, NULL, NULL);
 }
 
+/* Failures first, then success; what is left is told to be late by a report of its own. */
+static enum dsn_kind
+kind_of(const struct report *r)
+{
+	if (r->nsettled > 0)
+		return DSN_FAILED;
+	if (r->any_success)
+		return DSN_DELIVERED;
+	return r->late ? DSN_DELAYED : DSN_FAILED;
+}
+
 static int
 report_make(struct report *r)
 {
@@ -419,10 +444,10 @@ report_make(struct report *r)
 		return -1;
 	if (r->overdue && r->p->fail_late(r->p, r->id) > 0)
 		return 0; /* when they have failed, the spool says so again */
-	/* Failures first; what they leave is told to be late by a report of its own. */
-	r->kind = r->late && r->nsettled == 0 ? DSN_DELAYED : DSN_FAILED;
-	if (r->kind == DSN_DELAYED &&
-	    spool_get(r->p->spool, r->id, SPOOL_RCPT_MAX, visit_late, r) == -1)
+	r->kind = kind_of(r);
+	r->more = r->more || (r->kind == DSN_FAILED && r->any_success);
+	if (r->kind != DSN_FAILED &&
+	    spool_get(r->p->spool, r->id, SPOOL_RCPT_MAX, visit_others, r) == -1)
 		return -1;
 	if (r->out_of_memory) {
 		errno = ENOMEM;

@@ -4,8 +4,13 @@
  * waits here, out of the way of the others, until some of it is done.  Nor may it
  * have all the memory for that: what is more than half of what is left waits in the spool.
  *
- * Invariant: a destination exists exactly while a work counts in it or waits for it, never
- * has more than its share in jobs, and who waits for it waits for one that counts in it.
+ * A share is as much as is left to all others, so it shrinks as destinations come that
+ * keep what they have; but everybody may have a few.  A hundred that never answer leave room.
+ * When there are many hundreds of those, who comes anew to another server waits in the
+ * spool: mail for the users of this one does not wait for the world.
+ *
+ * Invariant: a destination exists exactly while a work counts in it or waits for it, and
+ * who waits for it waits for one that counts in it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +19,11 @@
 #include "lib/base/str.h"
 #include "queue/queue.h"
 
-#define SHARE	   128 /* recipients of one destination in jobs at once */
+#define SHARED	   2048 /* recipients in jobs at once: of them, each may have what is left */
+#define SHARE_MIN  4	/* or so many */
+#define CROWD	   2560 /* from then on it is one */
+#define AWAY_MAX   3072 /* and from then on none: recipients of other servers in jobs */
+#define CROWD_S	   30	/* then it waits so long, and up to as long again */
 #define PARKED_MAX (WORKING_MAX - WORKING_LIMIT - PULL_MAX) /* that wait, all destinations */
 #define POSTPONE_S 60 /* for how long, when it is not known how fast the destination is */
 #define FIRST_S	   5  /* and when nothing was tried yet: most destinations are well */
@@ -22,13 +31,29 @@
 #define WINDOW_S   30			     /* what left it since then says how fast it is */
 #define PRIORITIES (2 * SPOOL_PRIORITY_MAX + 1)
 
+#define KEY_MAX	   (IPC_WORD_MAX + IPC_NAME_MAX + 2)
+
 struct destination { /* owned by the map p->destinations */
-	char key[IPC_WORD_MAX + IPC_NAME_MAX + 2];
+	char key[KEY_MAX];
 	size_t active, nparked;
 	size_t nleft, nturn;	 /* that left since since_s; that have their turn at turn_s */
 	int64_t since_s, turn_s; /* turn_s: of those that went back to the spool, the last */
 	struct works parked[PRIORITIES]; /* the highest first (RFC 6710) */
 };
+
+static size_t
+share_of(const struct program *p)
+{
+	if (p->nactive + SHARE_MIN < SHARED)
+		return SHARED - p->nactive;
+	return p->nactive < CROWD ? SHARE_MIN : 1;
+}
+
+static bool
+is_away(const struct work *w)
+{
+	return w->user[0] == '\0';
+}
 
 static struct works *
 parked_with(struct destination *d, const struct work *w)
@@ -36,15 +61,21 @@ parked_with(struct destination *d, const struct work *w)
 	return &d->parked[SPOOL_PRIORITY_MAX - w->message->priority];
 }
 
+static int
+destination_key(const struct work *w, char key[KEY_MAX])
+{
+	return str_format(key, KEY_MAX, "%s\n%s", w->action, w->dest);
+}
+
 static struct destination *
 destination_get(struct work *w)
 {
 	struct program *p = w->program;
-	char key[sizeof(((struct destination *)0)->key)];
+	char key[KEY_MAX];
 	struct destination *d;
 	size_t i;
 
-	if (str_format(key, sizeof(key), "%s\n%s", w->action, w->dest) == -1)
+	if (destination_key(w, key) == -1)
 		return NULL;
 	if ((d = map_get(p->destinations, key)) != NULL)
 		return d;
@@ -109,11 +140,10 @@ next_turn(struct destination *d, int64_t now_s)
 }
 
 static void
-postpone(struct destination *d, struct work *w)
+postpone(struct work *w, int64_t due_s)
 {
 	struct program *p = w->program;
-	int64_t now_s = service_now_s(p->service), mono_s = service_now_ms(p->service) / 1000;
-	int64_t due_s = now_s + next_turn(d, mono_s) - mono_s;
+	int64_t now_s = service_now_s(p->service);
 
 	if (due_s > w->expires_s && w->expires_s > now_s)
 		due_s = w->expires_s;
@@ -125,11 +155,30 @@ postpone(struct destination *d, struct work *w)
 }
 
 static void
+postpone_turn(struct destination *d, struct work *w)
+{
+	const struct service *s = w->program->service;
+	int64_t mono_s = service_now_ms(s) / 1000;
+
+	postpone(w, service_now_s(s) + next_turn(d, mono_s) - mono_s);
+}
+
+/* Nothing of it is under way, and other servers have all that they may have. */
+static bool
+is_crowded_out(const struct work *w)
+{
+	const struct program *p = w->program;
+	char key[KEY_MAX];
+
+	return is_away(w) && p->naway >= AWAY_MAX &&
+	       (destination_key(w, key) == -1 || map_get(p->destinations, key) == NULL);
+}
+
+static void
 parked_remove(struct destination *d, struct work *w)
 {
 	TAILQ_REMOVE(parked_with(d, w), w, entry);
 	d->nparked--;
-	w->program->nparked--;
 }
 
 /* Nobody who is less urgent waits in memory while w has to go: NULL, if there is none. */
@@ -150,15 +199,23 @@ make_room(struct destination *d, struct work *w)
 {
 	struct work *last;
 
-	if (d->nparked < PARKED_MAX - w->program->nparked)
+	if (d->nparked < PARKED_MAX - w->program->nstage[WORK_PARKED])
 		return true;
 	if ((last = parked_below(d, w)) == NULL) {
-		postpone(d, w);
+		postpone_turn(d, w);
 		return false;
 	}
 	parked_remove(d, last);
-	postpone(d, last);
+	postpone_turn(d, last);
 	return true;
+}
+
+static void
+activate(struct destination *d, struct work *w)
+{
+	d->active++;
+	w->program->nactive++;
+	w->program->naway += is_away(w);
 }
 
 bool
@@ -168,11 +225,16 @@ destination_join(struct work *w)
 
 	if (w->destination != NULL)
 		return true; /* it waited, and has its share */
+	if (is_crowded_out(w)) {
+		postpone(w, service_now_s(w->program->service) + CROWD_S +
+				(int64_t)(w->message->id % CROWD_S));
+		return false;
+	}
 	if ((d = destination_get(w)) == NULL)
 		return true; /* no memory for fairness: on with it */
 	w->destination = d;
-	if (d->active < SHARE) {
-		d->active++;
+	if (d->active < share_of(w->program)) {
+		activate(d, w);
 		return true;
 	}
 	if (!make_room(d, w))
@@ -180,7 +242,6 @@ destination_join(struct work *w)
 	work_stage(w, WORK_PARKED);
 	TAILQ_INSERT_TAIL(parked_with(d, w), w, entry);
 	d->nparked++;
-	w->program->nparked++;
 	return false;
 }
 
@@ -197,7 +258,7 @@ unpark(struct destination *d)
 	for (i = 0; i < PRIORITIES && w == NULL; i++)
 		w = TAILQ_FIRST(&d->parked[i]);
 	parked_remove(d, w);
-	d->active++;
+	activate(d, w);
 	work_stage(w, WORK_READY);
 }
 
@@ -214,7 +275,9 @@ destination_leave(struct work *w)
 	} else {
 		d->active--;
 		d->nleft++;
-		if (d->nparked > 0)
+		w->program->nactive--;
+		w->program->naway -= is_away(w);
+		while (d->nparked > 0 && d->active < share_of(w->program))
 			unpark(d);
 	}
 	if (d->active == 0 && d->nparked == 0) {

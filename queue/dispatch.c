@@ -20,6 +20,9 @@ HANDLER(list, admin_list)
 HANDLER(get, admin_get)
 HANDLER(read, admin_read)
 HANDLER(change, admin_change)
+HANDLER(tls_seen, tls_saw)
+HANDLER(tls_domains, tls_list)
+HANDLER(tls_forget, admin_tls_forget)
 
 static void
 on_mail_abort(void *ctx, struct channel *ch, const union message *msg, int fd)
@@ -78,4 +81,7 @@ const channel_handler queue_handlers[MSG__MAX] = {
     [MSG_get] = on_get,
     [MSG_read] = on_read,
     [MSG_change] = on_change,
+    [MSG_tls_seen] = on_tls_seen,
+    [MSG_tls_domains] = on_tls_domains,
+    [MSG_tls_forget] = on_tls_forget,
 };

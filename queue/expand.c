@@ -41,6 +41,13 @@ item_clear(struct spool_rcpt *r)
 	free((char *)(uintptr_t)r->text);
 }
 
+static bool
+item_is_whole(const struct spool_rcpt *r)
+{
+	return r->address != NULL && r->action != NULL && r->user != NULL && r->dest != NULL &&
+	       r->status != NULL && r->text != NULL;
+}
+
 void
 work_expansion_free(struct work *w)
 {
@@ -135,8 +142,7 @@ expansion_add(struct expansion *e, const struct msg_expand_item *m)
 		r->status = strdup("");
 		r->text = strdup("");
 	}
-	if (r->address == NULL || r->action == NULL || r->user == NULL || r->dest == NULL ||
-	    r->status == NULL || r->text == NULL) {
+	if (!item_is_whole(r)) {
 		item_clear(r);
 		return -1;
 	}
@@ -212,11 +218,39 @@ on_expanded(void *arg, int error)
 	work_free(w);
 }
 
+/*
+ * RFC 3461 5.2.7.3: who wants to know of success is told that this one became several, and
+ * not of each of them.  No memory: the several tell of themselves.
+ */
+static void
+expansion_tell(const struct work *w)
+{
+	struct expansion *e = w->expansion;
+	struct spool_rcpt *r;
+
+	if (e->n < 2 || (w->notify & IPC_NOTIFY_SUCCESS) == 0 || w->message->sender[0] == '\0' ||
+	    expansion_grow(e) == -1)
+		return;
+	r = &e->items[e->n];
+	*r = (struct spool_rcpt){.state = SPOOL_EXPANDED,
+	    .address = strdup(w->address),
+	    .action = strdup(w->action),
+	    .user = strdup(""),
+	    .dest = strdup(""),
+	    .status = strdup("2.0.0"),
+	    .text = strdup("")};
+	if (item_is_whole(r))
+		e->n++;
+	else
+		item_clear(r);
+}
+
 static void
 expand_to_many(struct work *w)
 {
 	struct program *p = w->program;
 
+	expansion_tell(w);
 	work_stage(w, WORK_RECORDING);
 	spool_expand(p->spool, w->key, w->expansion->items, w->expansion->n,
 	    service_now_s(p->service), on_expanded, w);

@@ -94,7 +94,9 @@ describe(const struct job *j)
 	    .priority = m->priority,
 	    .by_s = m->by_s,
 	    .by = (uint8_t)m->by,
-	    .by_trace = m->by_trace};
+	    .by_trace = m->by_trace,
+	    .tls_best = (uint8_t)(first->user[0] != '\0' ? IPC_TLS_PLAIN
+							 : tls_best(j->program, first->dest))};
 }
 
 static struct msg_job_rcpt
@@ -161,7 +163,6 @@ job_send(struct job *j, struct channel *delivery)
 void
 job_verdict(struct program *p, struct channel *ch, const struct msg_verdict *m)
 {
-	struct spool_answer why = {m->status, m->text, m->remote};
 	struct work *w = map_get_u64(p->working, m->key);
 
 	if (w == NULL || w->job == NULL || w->job->req != m->req) {
@@ -169,7 +170,7 @@ job_verdict(struct program *p, struct channel *ch, const struct msg_verdict *m)
 		return;
 	}
 	job_remove(w->job, w);
-	outcome_set(w, (enum ipc_outcome)m->outcome, &why);
+	outcome_verdict(w, m);
 }
 
 struct chunk_answer {

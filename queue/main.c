@@ -3,7 +3,8 @@
  * smtpd-queue: the spool and the schedule.  No network.
  *
  * A turn of its loop is a group: everything that arrived is done to the
- * spool, one commit makes it durable, and only then the answers go out.
+ * spool, one commit makes it durable, and only then the answers go out.  What was durable
+ * before, and is ready to be delivered, does not wait for that.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -123,8 +124,10 @@ on_turn(void *ctx)
 {
 	struct program *p = ctx;
 
-	if (spool_needs_commit(p->spool))
+	if (spool_needs_commit(p->spool)) {
+		schedule_hand_out(p);
 		spool_commit(p->spool, service_now_s(p->service));
+	}
 	if (service_is_draining(p->service)) {
 		service_stop(p->service);
 		return;
@@ -148,6 +151,7 @@ on_tick(void *ctx)
 		p->more_due = true;
 	p->reports_due = true;
 	outcomes_retry(p);
+	tls_prune(p);
 }
 
 static void
@@ -169,7 +173,7 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	row(arg, "messages", s.messages);
 	row(arg, "recipients", s.recipients);
 	row(arg, "in-flight", map_count(p->working));
-	row(arg, "parked", p->nparked);
+	row(arg, "parked", p->nstage[WORK_PARKED]);
 	row(arg, "received", p->received);
 	row(arg, "delivered", p->delivered);
 	row(arg, "deferred", p->deferred);

@@ -24,14 +24,16 @@
  *   job.c       jobs under way
  *   outcome.c   what became of a recipient, until the disk has it
  *   bounce.c    reports to senders
+ *   tls_memory.c  how well the way to a domain was protected at best
  *   admin.c     what control asks
  *   spool.h     the disk
  */
 struct program;
 
 #define WORKING_MAX   32768 /* recipients in memory, those that wait for their destination included */
-#define WORKING_LIMIT 1024 /* recipients under way at once, those aside */
-#define PULL_MAX      256  /* recipients taken from the spool in a turn */
+#define WORKING_LIMIT 4096 /* recipients under way at once, those aside */
+#define ASKED_LIMIT   1024 /* of these: that lookup is asked about */
+#define PULL_MAX      512  /* recipients taken from the spool in a turn */
 
 /* -- receive.c: a message on its way in -- */
 struct incoming;
@@ -41,18 +43,20 @@ void receive_chunk(struct program *p, struct channel *ch, const struct msg_mail_
 void receive_commit(struct program *p, struct channel *ch, const struct msg_mail_commit *m);
 void receive_abort(struct program *p, struct channel *ch, uint32_t req);
 void receive_lost(struct program *p, struct channel *ch); /* a session process died */
+bool peer_text_is_clean(const char *text);
 
 /* -- work: recipients that something is being done about -- */
 struct job;
 struct destination;
 
 enum work_stage {
-	WORK_EXPANDING, /* lookup is asked */
-	WORK_READY,	/* in p->ready: to be handed out at the end of the turn */
-	WORK_PARKED,	/* its destination has enough under way */
-	WORK_HANDED,	/* in a job */
-	WORK_RECORDING, /* its outcome is on its way to the disk */
-	WORK_UNRECORDED /* in p->unrecorded: the disk did not take it, and is asked again */
+	WORK_EXPANDING,	 /* lookup is asked */
+	WORK_READY,	 /* in p->ready: to be handed out at the end of the turn */
+	WORK_PARKED,	 /* its destination has enough under way */
+	WORK_HANDED,	 /* in a job */
+	WORK_RECORDING,	 /* its outcome is on its way to the disk */
+	WORK_UNRECORDED, /* in p->unrecorded: the disk did not take it, and is asked again */
+	WORK_STAGE__MAX
 };
 
 struct work { /* one recipient; owned by the map p->working until its outcome is durable */
@@ -106,7 +110,8 @@ bool work_is_late(const struct work *w, int64_t now_s); /* to be returned, not t
 /* outcome.c: what became of a recipient, until the disk has it */
 #define STATUS_LATE "5.4.7" /* RFC 3463 3.5: delivery time expired; 4.4.7 while it goes on */
 void outcome_set(struct work *w, enum ipc_outcome outcome, const struct spool_answer *why);
-void outcome_lost(struct work *w); /* whoever had it died */
+void outcome_verdict(struct work *w, const struct msg_verdict *m); /* what delivery says */
+void outcome_lost(struct work *w);				   /* whoever had it died */
 void outcome_late(struct work *w); /* nobody is to try it any more */
 void outcomes_retry(struct program *p);
 void outcome_free(struct work *w);
@@ -119,10 +124,12 @@ void work_expansion_free(struct work *w);
 
 /* schedule.c */
 void schedule_run(struct program *p);
+void schedule_hand_out(struct program *p); /* what is ready goes to delivery now */
 /* A message by RETURN whose time has passed: who is not worked on fails.  How many do now. */
 size_t schedule_late(struct program *p, uint64_t id);
 /* Whatever was pulled of a message (0: of all) and not handed out yet goes back to the spool. */
 void schedule_forget(struct program *p, uint64_t id);
+
 /* destination.c: no destination may have all the work */
 bool destination_join(struct work *w); /* false: it was parked, or sent back to the spool */
 void destination_leave(struct work *w);
@@ -138,11 +145,18 @@ void jobs_lost(struct program *p); /* delivery died */
 /* bounce.c */
 void bounce_run(struct program *p);
 
+/* tls_memory.c */
+enum ipc_tls_level tls_best(struct program *p, const char *domain);
+void tls_saw(struct program *p, struct channel *ch, const struct msg_tls_seen *m);
+void tls_prune(struct program *p);
+void tls_list(struct program *p, struct channel *ch, const struct msg_tls_domains *m);
+
 /* admin.c */
 void admin_list(struct program *p, struct channel *ch, const struct msg_list *m);
 void admin_get(struct program *p, struct channel *ch, const struct msg_get *m);
 void admin_read(struct program *p, struct channel *ch, const struct msg_read *m);
 void admin_change(struct program *p, struct channel *ch, const struct msg_change *m);
+void admin_tls_forget(struct program *p, struct channel *ch, const struct msg_tls_forget *m);
 
 /* dispatch.c */
 extern const channel_handler queue_handlers[MSG__MAX];
@@ -157,10 +171,12 @@ struct program {
 	struct map *handed;		/* number of jobs by message: what delivery may read */
 	struct works ready, unrecorded; /* see enum work_stage */
 	struct map *destinations;	/* by action and name */
-	size_t nparked;
-	uint32_t deaths;  /* of delivery, close to each other */
-	int64_t death_ms; /* the last one */
-	int64_t look_ms;  /* when all that is due was looked at last */
+	size_t nstage[WORK_STAGE__MAX]; /* works in each */
+	size_t nactive, naway;		/* with a share of their destination; of another server */
+	uint32_t deaths;		/* of delivery, close to each other */
+	int64_t death_ms;		/* the last one */
+	int64_t look_ms;		/* when all that is due was looked at last */
+	int64_t tls_prune_ms;		/* when what is long not seen is looked for next */
 	uint32_t last_job;
 	bool paused, more_due, reports_due;
 	struct event *again; /* active: another turn now */

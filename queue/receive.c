@@ -113,9 +113,9 @@ incoming_fill(struct incoming *in, const struct msg_mail_begin *m)
 		   : 0;
 }
 
-/* Text that will stand in headers, logs and commands: no session may put a control octet there. */
-static bool
-is_clean(const char *text)
+/* Text that will stand in headers, logs and commands: no peer may put a control octet there. */
+bool
+peer_text_is_clean(const char *text)
 {
 	for (; *text != '\0'; text++)
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
@@ -142,8 +142,8 @@ receive_begin(struct program *p, struct channel *ch, const struct msg_mail_begin
 		channel_reject(ch, "a transaction begun twice");
 		return;
 	}
-	if (!is_clean(m->sender) || !is_clean(m->client) || !is_clean(m->envid) ||
-	    !is_clean(m->ret)) {
+	if (!peer_text_is_clean(m->sender) || !peer_text_is_clean(m->client) ||
+	    !peer_text_is_clean(m->envid) || !peer_text_is_clean(m->ret)) {
 		channel_reject(ch, "control octets in an envelope");
 		return;
 	}
@@ -211,8 +211,8 @@ receive_rcpt(struct program *p, struct channel *ch, const struct msg_mail_rcpt *
 
 	if (in == NULL)
 		return;
-	if (!is_clean(m->address) || !is_clean(m->original) || !is_clean(m->orcpt) ||
-	    !is_clean(m->action)) {
+	if (!peer_text_is_clean(m->address) || !peer_text_is_clean(m->original) ||
+	    !peer_text_is_clean(m->orcpt) || !peer_text_is_clean(m->action)) {
 		channel_reject(ch, "control octets in an envelope");
 		return;
 	}

@@ -60,6 +60,17 @@ send_ready(struct program *p)
 			send_job(p, w, delivery);
 }
 
+void
+schedule_hand_out(struct program *p)
+{
+	struct channel *delivery = service_peer(p->service, ROLE_DELIVERY, 0);
+
+	if (delivery == NULL || service_is_draining(p->service))
+		return;
+	send_ready(p);
+	channel_flush(delivery);
+}
+
 /* -- in: what is due into works -- */
 
 struct pull { /* one look at the spool */
@@ -111,7 +122,8 @@ room(const struct program *p)
 {
 	size_t working = map_count(p->working);
 
-	if (working - p->nparked + PULL_MAX > WORKING_LIMIT || working + PULL_MAX > WORKING_MAX)
+	if (working - p->nstage[WORK_PARKED] + PULL_MAX > WORKING_LIMIT ||
+	    p->nstage[WORK_EXPANDING] + PULL_MAX > ASKED_LIMIT || working + PULL_MAX > WORKING_MAX)
 		return 0;
 	return PULL_MAX;
 }

@@ -35,6 +35,10 @@ enum spool_state {
 	SPOOL_EXPAND, /* accepted, its action's aliases not yet applied */
 	SPOOL_READY,  /* a final destination: deliver when due */
 	SPOOL_FAILED, /* failed for good; a report to the sender is owed */
+	/* It went well, and the sender is owed a report of that (RFC 3461 5.2, NOTIFY=SUCCESS): */
+	SPOOL_DELIVERED, /* into a mailbox */
+	SPOOL_RELAYED,	 /* to a server that reports no success */
+	SPOOL_EXPANDED,	 /* into others, which stand beside it */
 	SPOOL_STATE__MAX
 };
 
@@ -179,17 +183,25 @@ int spool_read(
  * EXPAND -> n rows in state READY or EXPAND (state, address, action, user, dest of each), due
  * now, or FAILED (address, status, text, remote), to be reported from now on.  The first keeps
  * the key; n 0: the row goes as if delivered.  E2BIG: the caller fails the recipient.
+ * One of them, not the first, may be EXPANDED, to be reported too: the others' success is not
+ * reported then (RFC 3461 5.2.7.3).
  */
 void spool_expand(struct spool *s, uint64_t key, const struct spool_rcpt *into, size_t n,
     int64_t now_s, spool_done done, void *arg);
 
 /* Delivered (or handed on): the row goes; the message with its last row. */
 void spool_delivered(struct spool *s, uint64_t key, spool_done done, void *arg);
-/* Tried in vain: attempts+1, due at due_s; status, text, remote as in struct spool_rcpt. */
-struct spool_answer {
+struct spool_answer { /* as in struct spool_rcpt */
 	const char *status, *text, *remote;
 };
+/* Well, and to be reported from now_s on: state DELIVERED or RELAYED. */
+void spool_succeeded(struct spool *s, uint64_t key, enum spool_state state, int64_t now_s,
+    const struct spool_answer *why, spool_done done, void *arg);
+/* Tried in vain: attempts+1, due at due_s. */
 void spool_deferred(struct spool *s, uint64_t key, int64_t due_s, const struct spool_answer *why,
+    spool_done done, void *arg);
+/* The same, but it was no attempt of its own. */
+void spool_put_off(struct spool *s, uint64_t key, int64_t due_s, const struct spool_answer *why,
     spool_done done, void *arg);
 /* Not tried, for want of room; due at due_s. */
 void spool_postponed(struct spool *s, uint64_t key, int64_t due_s, spool_done done, void *arg);
@@ -204,7 +216,7 @@ int
 spool_reports(struct spool *s, int64_t now_s, size_t limit, spool_id visit, void *arg) WARN_UNUSED;
 /* Not before due_s: what is in the way now shall not be in the way of other reports. */
 void spool_report_later(struct spool *s, uint64_t id, int64_t due_s, spool_done done, void *arg);
-/* The report on message id replaces those of its FAILED recipients that it settles, in one step. */
+/* The report on message id replaces those of its recipients that it settles, FAILED or well, in one step. */
 struct spool_report {
 	uint64_t id;
 	const uint64_t *settled; /* keys: told of, or not to be told of */
@@ -229,8 +241,28 @@ int spool_get(
     struct spool *s, uint64_t id, size_t rcpt_limit, spool_visit visit, void *arg) WARN_UNUSED;
 /* done's ENOENT tells that there was no such message; id 0: all of them. */
 void spool_remove(struct spool *s, uint64_t id, spool_done done, void *arg);
-/* Every recipient not FAILED falls due now; id 0: of all messages, but none before release_s. */
+/* Every recipient in the schedule falls due now; id 0: of all messages, but none before release_s. */
 void spool_schedule(struct spool *s, uint64_t id, int64_t now_s, spool_done done, void *arg);
+
+/* -- how well mail to a domain was protected at best -- */
+struct spool_tls {
+	const char *domain; /* in small letters */
+	enum ipc_tls_level level;
+	int64_t since_s, seen_s; /* the first time and, about, the last */
+};
+/* -1: ENOENT; EIO.  out's domain is the caller's. */
+int spool_tls_get(struct spool *s, const char *domain, struct spool_tls *out) WARN_UNUSED;
+#define SPOOL_TLS_MAX 100000 /* domains; done's ENOSPC: one more */
+void spool_tls_set(struct spool *s, const struct spool_tls *t, spool_done done, void *arg);
+/* Those after a name, in order, that were seen after a time. */
+typedef void (*spool_tls_visit)(void *arg, const struct spool_tls *t);
+int spool_tls_list(struct spool *s, const char *after, size_t limit, int64_t seen_after_s,
+    spool_tls_visit visit, void *arg) WARN_UNUSED;
+/* done's ENOENT: it is not remembered; domain "": all of them. */
+void spool_tls_forget(struct spool *s, const char *domain, spool_done done, void *arg);
+/* A few of those not seen after a time are forgotten; true: there may be more of them. */
+bool spool_tls_prune(struct spool *s, int64_t seen_s);
+
 void spool_stats(const struct spool *s, struct spool_stats *out);
 
 #endif

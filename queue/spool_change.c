@@ -19,6 +19,8 @@ struct order {	     /* one call's arguments, for the function that carries it ou
 	size_t n;
 	const struct spool_report *report;
 	unsigned int set, clear;
+	enum spool_state state; /* into which a recipient is settled */
+	bool tried;
 };
 
 typedef int (*carry_out)(struct spool *s, const struct order *o);
@@ -106,7 +108,7 @@ numbers_take(struct spool *s, uint64_t id, size_t n, uint64_t *first)
 static void
 bind_target(struct spool *s, enum statement q, const struct order *o, const struct spool_rcpt *r)
 {
-	bool failed = r->state == SPOOL_FAILED;
+	bool settled = r->state >= SPOOL_FAILED;
 
 	spool_bind_int(s, q, 1, (int64_t)o->id);
 	spool_bind_int(s, q, 2, (int64_t)r->state);
@@ -115,9 +117,9 @@ bind_target(struct spool *s, enum statement q, const struct order *o, const stru
 	spool_bind_text(s, q, 5, r->action, SPOOL_WORD_MAX);
 	spool_bind_text(s, q, 6, r->user, SPOOL_WORD_MAX);
 	spool_bind_text(s, q, 7, r->dest, SPOOL_NAME_MAX);
-	spool_bind_text(s, q, 8, failed ? r->status : "", SPOOL_STATUS_MAX);
-	spool_bind_text(s, q, 9, failed ? r->text : "", SPOOL_TEXT_MAX);
-	spool_bind_text(s, q, 10, failed ? r->remote : "", SPOOL_NAME_MAX);
+	spool_bind_text(s, q, 8, settled ? r->status : "", SPOOL_STATUS_MAX);
+	spool_bind_text(s, q, 9, settled ? r->text : "", SPOOL_TEXT_MAX);
+	spool_bind_text(s, q, 10, settled ? r->remote : "", SPOOL_NAME_MAX);
 }
 
 static int
@@ -133,11 +135,18 @@ static int
 expand_rows(struct spool *s, const struct order *o)
 {
 	uint64_t first = 0, id = SPOOL_KEY_MESSAGE(o->id);
-	bool failed = o->rcpts[0].state == SPOOL_FAILED;
+	bool settled = false, expanded = false;
 	size_t i;
 
+	for (i = 0; i < o->n; i++) {
+		settled = settled || o->rcpts[i].state >= SPOOL_FAILED;
+		expanded = expanded || o->rcpts[i].state == SPOOL_EXPANDED;
+	}
 	bind_target(s, Q_RCPT_EXPAND, o, &o->rcpts[0]);
 	if (run_on_one(s, Q_RCPT_EXPAND) == -1)
+		return -1;
+	spool_bind_int(s, Q_RCPT_HUSH, 1, (int64_t)o->id);
+	if (expanded && run_on_one(s, Q_RCPT_HUSH) == -1)
 		return -1;
 	if (o->n > 1 && numbers_take(s, id, o->n - 1, &first) == -1)
 		return -1;
@@ -146,9 +155,8 @@ expand_rows(struct spool *s, const struct order *o)
 		spool_bind_int(s, Q_RCPT_ADD_LIKE, 11, (int64_t)SPOOL_KEY(id, first + i - 1));
 		if (run_on_one(s, Q_RCPT_ADD_LIKE) == -1)
 			return -1;
-		failed = failed || o->rcpts[i].state == SPOOL_FAILED;
 	}
-	if (failed && report_due(s, id, o->time_s) == -1)
+	if (settled && report_due(s, id, o->time_s) == -1)
 		return -1;
 	s->totals.recipients += o->n - 1;
 	return 0;
@@ -170,7 +178,7 @@ carry_expand(struct spool *s, const struct order *o)
 		return carry_delivered(s, o);
 	if (spool_hide(s, SPOOL_KEY_MESSAGE(o->id)) == -1)
 		return -1;
-	if (o->n == 1 && o->rcpts[0].state != SPOOL_FAILED)
+	if (o->n == 1 && o->rcpts[0].state < SPOOL_FAILED)
 		return expand_rows(s, o);
 	return behind_savepoint(s, expand_rows, o);
 }
@@ -198,11 +206,21 @@ static int
 carry_deferred(struct spool *s, const struct order *o)
 {
 	bind_answer(s, Q_RCPT_DEFER, o);
+	spool_bind_int(s, Q_RCPT_DEFER, 6, o->tried);
 	return run_on_one(s, Q_RCPT_DEFER);
 }
 
 void
 spool_deferred(struct spool *s, uint64_t key, int64_t due_s, const struct spool_answer *why,
+    spool_done done, void *arg)
+{
+	change(s, carry_deferred,
+	    &(struct order){.id = key, .time_s = due_s, .why = why, .tried = true},
+	    (struct change){.done = done, .arg = arg});
+}
+
+void
+spool_put_off(struct spool *s, uint64_t key, int64_t due_s, const struct spool_answer *why,
     spool_done done, void *arg)
 {
 	change(s, carry_deferred, &(struct order){.id = key, .time_s = due_s, .why = why},
@@ -225,25 +243,36 @@ spool_postponed(struct spool *s, uint64_t key, int64_t due_s, spool_done done, v
 }
 
 static int
-fail_rows(struct spool *s, const struct order *o)
+settle_rows(struct spool *s, const struct order *o)
 {
-	bind_answer(s, Q_RCPT_FAIL, o);
-	if (run_on_one(s, Q_RCPT_FAIL) == -1)
+	bind_answer(s, Q_RCPT_SETTLE, o);
+	spool_bind_int(s, Q_RCPT_SETTLE, 6, (int64_t)o->state);
+	if (run_on_one(s, Q_RCPT_SETTLE) == -1)
 		return -1;
 	return report_due(s, SPOOL_KEY_MESSAGE(o->id), o->time_s);
 }
 
 static int
-carry_failed(struct spool *s, const struct order *o)
+carry_settled(struct spool *s, const struct order *o)
 {
-	return behind_savepoint(s, fail_rows, o);
+	return behind_savepoint(s, settle_rows, o);
 }
 
 void
 spool_failed(struct spool *s, uint64_t key, int64_t due_s, const struct spool_answer *why,
     spool_done done, void *arg)
 {
-	change(s, carry_failed, &(struct order){.id = key, .time_s = due_s, .why = why},
+	change(s, carry_settled,
+	    &(struct order){.id = key, .time_s = due_s, .why = why, .state = SPOOL_FAILED},
+	    (struct change){.done = done, .arg = arg});
+}
+
+void
+spool_succeeded(struct spool *s, uint64_t key, enum spool_state state, int64_t now_s,
+    const struct spool_answer *why, spool_done done, void *arg)
+{
+	change(s, carry_settled,
+	    &(struct order){.id = key, .time_s = now_s, .why = why, .state = state},
 	    (struct change){.done = done, .arg = arg});
 }
 
@@ -269,7 +298,7 @@ spool_report_later(struct spool *s, uint64_t id, int64_t due_s, spool_done done,
 	    (struct change){.done = done, .arg = arg});
 }
 
-/* Those that are settled go; ENOENT when one is not there any more, or not FAILED. */
+/* Those that are settled go; ENOENT when one is not there any more, or still scheduled. */
 static int
 settled_erase(struct spool *s, const struct spool_report *r)
 {
@@ -280,8 +309,8 @@ settled_erase(struct spool *s, const struct spool_report *r)
 			errno = EINVAL;
 			return -1;
 		}
-		spool_bind_int(s, Q_RCPT_DELETE_FAILED, 1, (int64_t)r->settled[i]);
-		if (run_on_one(s, Q_RCPT_DELETE_FAILED) == -1)
+		spool_bind_int(s, Q_RCPT_DELETE_SETTLED, 1, (int64_t)r->settled[i]);
+		if (run_on_one(s, Q_RCPT_DELETE_SETTLED) == -1)
 			return -1;
 		s->totals.recipients -= s->totals.recipients > 0 ? 1 : 0;
 	}

@@ -49,11 +49,12 @@ enum statement {
 	Q_RCPT_EXPAND,
 	Q_RCPT_DELETE,
 	Q_RCPT_DELETE_OF,
-	Q_RCPT_DELETE_FAILED, /* one */
+	Q_RCPT_DELETE_SETTLED, /* one */
 	Q_RCPT_DELETE_ALL,
 	Q_RCPT_DEFER,
 	Q_RCPT_POSTPONE,
-	Q_RCPT_FAIL,
+	Q_RCPT_SETTLE,
+	Q_RCPT_HUSH,
 	Q_RCPT_HOLD,
 	Q_RCPT_DUE_NOW,
 	Q_RCPT_DUE_NOW_ALL,
@@ -80,6 +81,15 @@ enum statement {
 	Q_DAMAGED_RCPT_HOLD,
 	Q_DAMAGED_MESSAGE_HOLD,
 	Q_DAMAGED_MESSAGE_NO_REPORT,
+	Q_TLS_GET,
+	Q_TLS_SET,
+	Q_TLS_ADD,
+	Q_TLS_COUNT,
+	Q_TLS_LIST,
+	Q_TLS_FORGET,
+	Q_TLS_FORGET_ALL,
+	Q_TLS_OLD,
+	Q_TLS_PRUNE,
 	Q_FREE_PAGES,
 	Q_ALL_PAGES,
 	Q_VACUUM_SOME,
@@ -91,7 +101,7 @@ enum change_kind {
 	CHANGE_PLAIN,  /* happening or not are both legal: only the done is told */
 	CHANGE_EXPAND, /* hidden from the schedule until durable */
 	CHANGE_NEW,    /* hidden, and gone for good when the group fails */
-	CHANGE_REPORT, /* hidden; kept if recovery brings it back: its FAILED rows are gone then */
+	CHANGE_REPORT, /* hidden; kept if recovery brings it back: the rows it settles are gone then */
 };
 
 struct change { /* owned by the open group */
@@ -154,8 +164,10 @@ struct spool {
 	bool garbage;			     /* table garbage may have rows */
 	int wal_frames, checkpoint_at;	     /* frames in the log; when to check point it */
 	bool room_known;
-	uint64_t room; /* free bytes of the file system, about */
-	int visiting;  /* inside a caller's callback: no call is legal */
+	uint64_t room;	      /* free bytes of the file system, about */
+	int visiting;	      /* inside a caller's callback: no call is legal */
+	uint64_t tls_domains; /* that are remembered, about; once they were counted */
+	bool tls_counted;
 	struct spool_stats stats;
 	uint8_t row[SPOOL_CHUNK_MAX];
 };

@@ -280,7 +280,7 @@ store_check(
 		return -1;
 	}
 	for (i = 0; i < nrcpts; i++)
-		if (rcpts[i].state == SPOOL_FAILED || spool_check_rcpt(&rcpts[i]) == -1) {
+		if (rcpts[i].state >= SPOOL_FAILED || spool_check_rcpt(&rcpts[i]) == -1) {
 			errno = EINVAL;
 			return -1;
 		}

@@ -91,6 +91,12 @@ static const char *const migrations[] = {
     "ALTER TABLE message ADD COLUMN by_time INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE message ADD COLUMN by_trace INTEGER NOT NULL DEFAULT 0;"
     "PRAGMA user_version = 2;",
+
+    "CREATE TABLE tls("
+    " domain TEXT PRIMARY KEY, level INTEGER NOT NULL, since INTEGER NOT NULL,"
+    " seen INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX tls_seen ON tls(seen);"
+    "PRAGMA user_version = 3;",
 };
 
 int

@@ -64,13 +64,15 @@ static const char *const sql[Q__MAX] = {
 		      " WHERE key = ?1 AND state = 0",
     [Q_RCPT_DELETE] = "DELETE FROM recipient WHERE key = ?1 AND state < 2",
     [Q_RCPT_DELETE_OF] = "DELETE FROM recipient WHERE " OF_MESSAGE,
-    [Q_RCPT_DELETE_FAILED] = "DELETE FROM recipient WHERE key = ?1 AND state = 2",
+    [Q_RCPT_DELETE_SETTLED] = "DELETE FROM recipient WHERE key = ?1 AND state >= 2",
     [Q_RCPT_DELETE_ALL] = "DELETE FROM recipient",
-    [Q_RCPT_DEFER] = "UPDATE recipient SET attempts = attempts + 1, due = ?2, status = ?3,"
+    [Q_RCPT_DEFER] = "UPDATE recipient SET attempts = attempts + ?6, due = ?2, status = ?3,"
 		     " text = ?4, remote = ?5 WHERE key = ?1 AND state < 2",
     [Q_RCPT_POSTPONE] = "UPDATE recipient SET due = ?2 WHERE key = ?1 AND state < 2",
-    [Q_RCPT_FAIL] = "UPDATE recipient SET state = 2, attempts = attempts + 1, due = ?2,"
-		    " status = ?3, text = ?4, remote = ?5 WHERE key = ?1 AND state < 2",
+    [Q_RCPT_SETTLE] = "UPDATE recipient SET state = ?6, attempts = attempts + 1, due = ?2,"
+		      " status = ?3, text = ?4, remote = ?5 WHERE key = ?1 AND state < 2",
+    /* 1 and 2: IPC_NOTIFY_NEVER and IPC_NOTIFY_SUCCESS */
+    [Q_RCPT_HUSH] = "UPDATE recipient SET notify = max(1, notify & ~2) WHERE key = ?1",
     [Q_RCPT_HOLD] = "UPDATE recipient SET held = ?2 WHERE " OF_MESSAGE " AND held <> 2",
     [Q_RCPT_DUE_NOW] = "UPDATE recipient SET due = ?2 WHERE " OF_MESSAGE " AND state < 2"
 		       " AND due > ?2",
@@ -122,6 +124,18 @@ static const char *const sql[Q__MAX] = {
     [Q_DAMAGED_RCPT_HOLD] = "UPDATE recipient SET held = 2 WHERE key = ?1",
     [Q_DAMAGED_MESSAGE_HOLD] = "UPDATE recipient SET held = 2 WHERE " OF_MESSAGE " AND held <> 2",
     [Q_DAMAGED_MESSAGE_NO_REPORT] = "UPDATE message SET report = NULL WHERE id = ?1",
+
+    [Q_TLS_GET] = "SELECT level, since, seen FROM tls WHERE domain = ?1",
+    [Q_TLS_SET] = "UPDATE tls SET level = ?2, since = ?3, seen = ?4 WHERE domain = ?1",
+    [Q_TLS_ADD] = "INSERT INTO tls(domain, level, since, seen) VALUES (?1, ?2, ?3, ?4)",
+    [Q_TLS_COUNT] = "SELECT count(*) FROM tls",
+    [Q_TLS_LIST] = "SELECT domain, level, since, seen FROM tls WHERE domain > ?1 AND seen > ?3"
+		   " ORDER BY domain LIMIT ?2",
+    [Q_TLS_FORGET] = "DELETE FROM tls WHERE domain = lower(?1)",
+    [Q_TLS_FORGET_ALL] = "DELETE FROM tls",
+    [Q_TLS_OLD] = "SELECT 1 FROM tls WHERE seen <= ?1 LIMIT 1",
+    [Q_TLS_PRUNE] = "DELETE FROM tls WHERE domain IN"
+		    " (SELECT domain FROM tls WHERE seen <= ?1 ORDER BY seen LIMIT 64)",
 
     [Q_FREE_PAGES] = "PRAGMA freelist_count",
     [Q_ALL_PAGES] = "PRAGMA page_count",

@@ -90,6 +90,7 @@ work_create(struct program *p, struct job_message *m, const struct spool_rcpt *r
 		work_destroy(w);
 		return NULL;
 	}
+	p->nstage[w->stage]++;
 	return w;
 }
 
@@ -106,6 +107,7 @@ list_of(struct work *w)
 	case WORK_PARKED:
 	case WORK_HANDED:
 	case WORK_RECORDING:
+	case WORK_STAGE__MAX:
 		break;
 	}
 	return NULL;
@@ -132,7 +134,9 @@ work_stage(struct work *w, enum work_stage stage)
 
 	if (list != NULL)
 		TAILQ_REMOVE(list, w, entry);
+	w->program->nstage[w->stage]--;
 	w->stage = stage;
+	w->program->nstage[stage]++;
 	if ((list = list_of(w)) != NULL)
 		list_insert(list, w);
 }
@@ -148,6 +152,7 @@ work_free(struct work *w)
 {
 	destination_leave(w);
 	work_stage(w, WORK_RECORDING);
+	w->program->nstage[WORK_RECORDING]--;
 	(void)map_remove_u64(w->program->working, w->key);
 	ask_end(service_asks(w->program->service), w->question);
 	work_destroy(w);

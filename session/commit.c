@@ -42,7 +42,7 @@ add_received(const struct session *s, const char *id, struct buf *out)
 	    .auth = s->policy->received_auth && s->auth != NULL ? s->auth : "",
 	    .id = id,
 	    .for_addr = t->nrcpts == 1 ? t->rcpts[0].address : "",
-	    .smtputf8 = t->mail.smtputf8,
+	    .smtputf8 = false, /* an ASCII header may go to who knows none (RFC 6531 3.2) */
 	    .when = (time_t)service_now_s(s->program->service)};
 
 	tls_text(s, tls);

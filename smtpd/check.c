@@ -172,6 +172,20 @@ check_table_programs(struct checking *k, const char *name)
 			check_program(k, name, word);
 }
 
+/* A role that the configuration has no work for needs no account. */
+static bool
+is_needed(const struct conf *c, const struct role_row *row)
+{
+	enum table_program p;
+
+	if (row->role == ROLE_FETCH)
+		return c->noauths > 0;
+	for (p = 0; p < TABLE_PROGRAM__MAX; p++)
+		if (table_program_is_used(c, p))
+			return true;
+	return row->count != COUNT_TABLES;
+}
+
 static void
 check_programs(struct checking *k)
 {
@@ -180,20 +194,8 @@ check_programs(struct checking *k)
 	for (i = 0; i < role_nrows; i++)
 		if (role_rows[i].count == COUNT_TABLES)
 			check_table_programs(k, role_program(role_rows[i].role));
-		else
+		else if (is_needed(k->d->conf, &role_rows[i]))
 			check_program(k, role_program(role_rows[i].role), "");
-}
-
-/* A role that the configuration has no work for needs no account. */
-static bool
-is_needed(const struct conf *c, const struct role_row *row)
-{
-	enum table_program p;
-
-	for (p = 0; p < TABLE_PROGRAM__MAX; p++)
-		if (table_program_is_used(c, p))
-			return true;
-	return row->count != COUNT_TABLES;
 }
 
 static void
@@ -288,6 +290,7 @@ check_all(struct smtpd *d)
 	check_accounts(&k);
 	check_actions(&k);
 	check_listeners(&k);
+	check_relays(&k);
 	check_parent_of(&k, "spool directory", d->conf->values.spool);
 	check_socket(&k, "admin socket", d->conf->values.socket);
 	if (d->verbose)

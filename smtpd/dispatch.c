@@ -154,7 +154,7 @@ on_relink(void *ctx, struct channel *ch, const union message *msg, int fd)
 	links_remake(c, (enum role)msg->relink.role, msg->relink.instance);
 }
 
-/* -- the vault's questions: answered in shadow.c and helper.c -- */
+/* -- the vault's questions: answered in shadow.c, helper.c and seal.c; and delivery's, in lmtp.c -- */
 
 static void
 on_shadow(void *ctx, struct channel *ch, const union message *msg, int fd)
@@ -170,6 +170,22 @@ on_helper_get(void *ctx, struct channel *ch, const union message *msg, int fd)
 	(void)ch;
 	(void)fd;
 	helper_answer(ctx, &msg->helper_get);
+}
+
+static void
+on_seal(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	seal_answer(ctx, &msg->seal);
+}
+
+static void
+on_lmtp_connect(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	lmtp_answer(ctx, &msg->lmtp_connect);
 }
 
 /* -- control's -- */
@@ -284,6 +300,8 @@ const channel_handler smtpd_handlers[MSG__MAX] = {
     [MSG_relink] = on_relink,
     [MSG_shadow] = on_shadow,
     [MSG_helper_get] = on_helper_get,
+    [MSG_seal] = on_seal,
+    [MSG_lmtp_connect] = on_lmtp_connect,
     [MSG_procs] = on_procs,
     [MSG_pause] = on_pause,
     [MSG_table_update] = on_table_update,

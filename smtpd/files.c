@@ -271,6 +271,29 @@ send_resolver_files(struct child *c)
 		send_file(c, IPC_FILE_RESOLV, "resolv.conf", v->resolv_conf);
 }
 
+static bool
+is_of_relay(const struct conf *conf, const struct conf_ca *ca)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nactions; i++)
+		if (conf->actions[i].ca != NULL && strcmp(conf->actions[i].ca, ca->name) == 0)
+			return true;
+	return false;
+}
+
+/* Those that a relay trusts instead of all. */
+static void
+send_authorities(struct child *c)
+{
+	const struct conf *conf = c->smtpd->conf;
+	size_t i;
+
+	for (i = 0; i < conf->ncas; i++)
+		if (is_of_relay(conf, &conf->cas[i]))
+			send_file(c, IPC_FILE_CA, conf->cas[i].name, conf->cas[i].cert);
+}
+
 void
 files_send(struct child *c)
 {
@@ -282,8 +305,11 @@ files_send(struct child *c)
 		(void)files_send_table(c, &conf->tables[i], why);
 	if (c->row->role == ROLE_LOOKUP)
 		send_resolver_files(c);
-	if (c->row->role == ROLE_DELIVERY && conf->values.ca_file != NULL)
-		send_file(c, IPC_FILE_CA, "ca", conf->values.ca_file);
+	if ((c->row->role == ROLE_DELIVERY || c->row->role == ROLE_FETCH) &&
+	    conf->values.ca_file != NULL)
+		send_file(c, IPC_FILE_CA, "", conf->values.ca_file);
+	if (c->row->role == ROLE_DELIVERY)
+		send_authorities(c);
 }
 
 /* -- small files, as this process looks at them -- */

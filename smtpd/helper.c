@@ -16,8 +16,8 @@
 #include "lib/base/str.h"
 
 /* At once or not at all: a Unix socket that would make us wait has a full queue. */
-static int
-connect_path(const char *path)
+int
+helper_connect(const char *path)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd, error;
@@ -66,7 +66,7 @@ helper_answer(struct child *vault, const struct msg_helper_get *m)
 		refuse(vault, m->req, "the channel", "its answers are not read");
 	else if (t == NULL)
 		refuse(vault, m->req, "smtpd.conf", "it has no such table any more");
-	else if ((fd = connect_path(t->path)) == -1)
+	else if ((fd = helper_connect(t->path)) == -1)
 		refuse(vault, m->req, t->path,
 		    errno == EAGAIN ? "it does not accept connections" : strerror(errno));
 	else

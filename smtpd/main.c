@@ -215,6 +215,7 @@ stop(struct smtpd *d)
 		event_free(d->listen_again);
 	conf_free(d->conf);
 	free(d->pki_is_bad);
+	seal_free(d);
 	event_base_free(d->base);
 	log_info("event=stopped");
 }

@@ -218,17 +218,31 @@ declared_root(const struct child *c)
 	return c->row->root == ROOT_MAILBOX ? "(mailbox)" : child_root(c);
 }
 
+/* " ports=25,465", of those who may connect at all. */
+static void
+describe_ports(const struct role_rights *r, char *dst, size_t size)
+{
+	size_t i, len = 0;
+
+	dst[0] = '\0';
+	for (i = 0; i < r->nconnect_ports && len < size; i++)
+		len += (size_t)snprintf(dst + len, size - len, "%s%u", i == 0 ? " ports=" : ",",
+		    (unsigned int)r->connect_ports[i]);
+}
+
 static void
 describe_declared(const struct child *c, char *dst, size_t size)
 {
+	char ports[ROLE_PORTS_MAX * sizeof("65535") + sizeof(" ports=")];
 	char rights[128];
 
 	role_rights_text(c->rights.rights, rights, sizeof(rights));
+	describe_ports(&c->rights, ports, sizeof(ports));
 	(void)snprintf(dst, size,
 	    "uid=%u gid=%u root=%s caps=0 nnp=1 seccomp=filter calls=%u landlock=yes fds<=%llu "
-	    "rights=%s",
+	    "rights=%s%s",
 	    (unsigned int)c->uid, (unsigned int)c->gid, declared_root(c), c->entered.nsyscalls,
-	    (unsigned long long)c->rights.limits.descriptors, rights);
+	    (unsigned long long)c->rights.limits.descriptors, rights, ports);
 }
 
 static void
@@ -250,7 +264,7 @@ describe_actual(const struct child *c, const struct facts *f, char *dst, size_t 
 static void
 answer_child(const struct child *c, struct channel *control, uint32_t req)
 {
-	char declared[512], actual[512], weaker[256];
+	char declared[IPC_TEXT_MAX + 1], actual[512], weaker[256];
 	struct msg_procs_row m = {.req = req,
 	    .role = role_word(c->row->role),
 	    .instance = c->instance,

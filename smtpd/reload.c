@@ -66,17 +66,15 @@ static bool
 ports_changed(const struct child *c)
 {
 	uint16_t ports[ROLE_PORTS_MAX];
-	size_t n = slice_ports(c->smtpd, c->row->ports, ports, ROLE_PORTS_MAX), i;
+	size_t n = ports_find(c->smtpd, c->row->ports, ports, ROLE_PORTS_MAX), i;
 
+	for (i = 0; i < n; i++)
+		if (!has_port(c, ports[i]))
+			return true;
 	/* A small file that is wrong says nothing of its port: its table stays what it was. */
-	if (c->row->ports == PORTS_TABLES && !slice_ports_are_known(c->smtpd)) {
-		for (i = 0; i < n; i++)
-			if (!has_port(c, ports[i]))
-				return true;
+	if (c->row->ports == PORTS_TABLES && !ports_are_known(c->smtpd))
 		return false;
-	}
-	return n != c->rights.nconnect_ports ||
-	       memcmp(ports, c->rights.connect_ports, n * sizeof(ports[0])) != 0;
+	return n != c->rights.nconnect_ports;
 }
 
 bool
@@ -192,7 +190,7 @@ reload(struct smtpd *d)
 	listen_or_retry(d);
 	TAILQ_FOREACH (c, &d->children, entry)
 		reload_child(c);
-	if (children_start_tables(d) == -1)
-		log_warn("event=reload note=\"a program of tables is missing\"");
+	if (children_start_optional(d) == -1)
+		log_warn("event=reload note=\"an optional program is missing\"");
 	log_info("event=reloaded generation=%u", d->generation);
 }

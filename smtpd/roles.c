@@ -22,6 +22,13 @@
 /* clang-format off */
 const struct role_row role_rows[] = {
 	{
+		/* Posts forms by HTTPS for the vault, to the endpoints of smtpd.conf alone. */
+		.role = ROLE_FETCH, .account = "_postern-fetch", .root = ROOT_EMPTY,
+		.rights = RIGHT_BASE | RIGHT_CONNECT | RIGHT_READ_FD,
+		.limits = {.descriptors = 256, .address_space_bytes = GB},
+		.ports = PORTS_OAUTH, .conf = CONF_FOR_FETCH, .optional = true,
+	},
+	{
 		/* Keeps every key and password.  No file, no network, twelve system calls. */
 		.role = ROLE_VAULT, .account = "_postern-vault", .root = ROOT_EMPTY,
 		.rights = RIGHT_CORE,
@@ -41,6 +48,7 @@ const struct role_row role_rows[] = {
 		.rights = RIGHT_BASE | RIGHT_CONNECT | RIGHT_READ_FD,
 		.limits = {.descriptors = 1024, .address_space_bytes = GB},
 		.ports = PORTS_TABLES, .conf = CONF_FOR_TABLE, .count = COUNT_TABLES,
+		.optional = true,
 	},
 	{
 		/* Talks SMTP with strangers.  No file, no outgoing connection. */

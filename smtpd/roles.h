@@ -15,7 +15,7 @@ enum role_root {
 };
 
 /* Which TCP ports a role may connect to; they come from smtpd.conf, and what it names. */
-enum role_ports { PORTS_NONE, PORTS_RESOLVER, PORTS_SMTP, PORTS_TABLES };
+enum role_ports { PORTS_NONE, PORTS_RESOLVER, PORTS_SMTP, PORTS_TABLES, PORTS_OAUTH };
 
 /* How many processes; smtpd.conf may say it.  TABLES: one for each kind of table that it has. */
 enum role_count { COUNT_ONE, COUNT_SESSIONS, COUNT_HASHERS, COUNT_TABLES };
@@ -29,6 +29,7 @@ struct role_row {
 	enum role_ports ports;
 	unsigned int conf; /* its part of smtpd.conf: CONF_FOR_* */
 	enum role_count count;
+	bool optional;	/* only while smtpd.conf has work for it, and nothing else waits for it */
 	bool on_demand; /* started when asked for, not restarted */
 };
 

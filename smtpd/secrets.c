@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Files that are read for a process, so that it needs no file of its own:
- * certificates, private keys, tables of passwords.
+ * certificates, private keys, tables of passwords, what the vault keeps sealed.
  *
  * Invariant: of what is in such a file, nothing stays here.  It passes through
  * one piece on the stack and the buffer of the channel, and both are wiped.
@@ -16,6 +16,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/str.h"
+#include "lib/conf/service.h"
 
 #define KIB	   (UINT64_C(1) << 10)
 #define MIB	   (UINT64_C(1) << 20)
@@ -33,6 +34,9 @@ static const struct {
     [IPC_DATA_OCSP] = {"OCSP response", 64 * KIB, TO_SESSION | TO_VAULT},
     [IPC_DATA_CA] = {"CA certificates", MIB, TO_SESSION},
     [IPC_DATA_TABLE] = {"table", 64 * MIB, TO_VAULT},
+    [IPC_DATA_SEAL_KEY] = {"vault key", SEAL_KEY_SIZE, TO_VAULT},
+    [IPC_DATA_SEALED] = {"sealed file", IPC_SEALED_MAX, TO_VAULT},
+    [IPC_DATA_OAUTH_KEY] = {"key", 64 * KIB, TO_VAULT},
 };
 
 /* -- which files there are -- */
@@ -48,10 +52,34 @@ file_of_pki(const struct conf_pki *p, size_t n, struct secret_file *f)
 	*f = (struct secret_file){.kind = kind[n], .name = p->name, .path = paths[n]};
 }
 
-/* The n-th of the configuration, of all that could be; its path is NULL where it is none. */
+/* What the vault keeps, and what it makes assertions with. */
 static bool
-file_at(const struct conf *c, size_t n, struct secret_file *f)
+file_of_oauth(const struct smtpd *d, size_t n, struct secret_file *f)
 {
+	const struct conf *c = d->conf;
+
+	if (c->noauths == 0)
+		return false;
+	if (n == 0) {
+		*f = (struct secret_file){IPC_DATA_SEAL_KEY, "", c->values.vault_key};
+		return true;
+	}
+	if (--n < c->noauths) {
+		*f = (struct secret_file){IPC_DATA_OAUTH_KEY, c->oauths[n].name, c->oauths[n].key};
+		return true;
+	}
+	n -= c->noauths;
+	if (n >= d->nseals)
+		return false;
+	*f = (struct secret_file){IPC_DATA_SEALED, d->seals[n].name, d->seals[n].path};
+	return true;
+}
+
+/* The n-th of all that could be; its path is NULL where it is none. */
+static bool
+file_at(const struct smtpd *d, size_t n, struct secret_file *f)
+{
+	const struct conf *c = d->conf;
 	const struct conf_table *t;
 
 	if (n < PER_PKI * c->npkis) {
@@ -65,7 +93,7 @@ file_at(const struct conf *c, size_t n, struct secret_file *f)
 	}
 	n -= c->ncas;
 	if (n >= c->ntables)
-		return false;
+		return file_of_oauth(d, n - c->ntables, f);
 	t = &c->tables[n];
 	*f = (struct secret_file){.kind = IPC_DATA_TABLE, .name = t->name};
 	if (t->kind == CONF_TABLE_FILE && conf_table_is_secret(c, t->name))
@@ -74,9 +102,9 @@ file_at(const struct conf *c, size_t n, struct secret_file *f)
 }
 
 bool
-secrets_next(const struct conf *c, enum role to, size_t *n, struct secret_file *f)
+secrets_next(const struct smtpd *d, enum role to, size_t *n, struct secret_file *f)
 {
-	while (file_at(c, (*n)++, f))
+	while (file_at(d, (*n)++, f))
 		if (f->path != NULL && (kinds[f->kind].to & 1U << to) != 0)
 			return true;
 	return false;
@@ -90,6 +118,12 @@ secrets_key_fault(const struct stat *st)
 	if (st->st_uid != 0 && st->st_uid != geteuid())
 		return "it belongs to another user";
 	return (st->st_mode & 077) != 0 ? "others can read it; make it mode 0600" : NULL;
+}
+
+bool
+secrets_is_key(enum ipc_data kind)
+{
+	return kind == IPC_DATA_KEY || kind == IPC_DATA_OAUTH_KEY || kind == IPC_DATA_SEAL_KEY;
 }
 
 static void
@@ -163,12 +197,21 @@ is_of_bad_pki(const struct smtpd *d, const struct secret_file *file)
 {
 	size_t i;
 
-	if (d->pki_is_bad == NULL || file->kind == IPC_DATA_CA || file->kind == IPC_DATA_TABLE)
+	if (d->pki_is_bad == NULL || (file->kind != IPC_DATA_CERT && file->kind != IPC_DATA_KEY &&
+					 file->kind != IPC_DATA_OCSP))
 		return false;
 	for (i = 0; i < d->conf->npkis; i++)
 		if (strcmp(d->conf->pkis[i].name, file->name) == 0)
 			return d->pki_is_bad[i];
 	return false;
+}
+
+/* Those of relays are there as they are: there is no hash to log in with. */
+static bool
+is_open_to_all(const struct conf *c, const struct secret_file *file, const struct stat *st)
+{
+	return file->kind == IPC_DATA_TABLE && (st->st_mode & 07) != 0 &&
+	       (conf_table_services(c, file->name) & 1U << SERVICE_CREDENTIALS) != 0;
 }
 
 int
@@ -188,8 +231,17 @@ secrets_begin(struct child *c, const struct secret_file *file)
 		log_file(file, "file-not-read", why);
 		return secrets_give_up(c);
 	}
-	if (file->kind == IPC_DATA_KEY && (why = secrets_key_fault(&st)) != NULL)
+	if (secrets_is_key(file->kind) && (why = secrets_key_fault(&st)) != NULL) {
+		/* What protects consents is our own: nobody needs it to be otherwise. */
+		if (file->kind == IPC_DATA_SEAL_KEY) {
+			log_file(file, "key-refused", why);
+			return secrets_give_up(c);
+		}
 		log_file(file, "key-unsafe", why);
+	}
+	if (is_open_to_all(c->smtpd->conf, file, &st))
+		log_file(file, "table-unsafe",
+		    "everybody can read the passwords in it; make it mode 0600");
 	f->left = (uint64_t)st.st_size;
 	return f->left == 0 ? end_file(c, blank_line) : 0;
 }

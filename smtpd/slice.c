@@ -14,8 +14,6 @@
 #include <string.h>
 
 #include "lib/base/log.h"
-#include "lib/base/str.h"
-#include "lib/conf/postgres.h"
 
 static int
 send_text(struct child *c, const struct buf *text)
@@ -56,7 +54,7 @@ send_more(struct child *c)
 
 	if (f->fd != -1)
 		return secrets_go_on(c);
-	if (secrets_next(c->smtpd->conf, c->row->role, &f->next, &file))
+	if (secrets_next(c->smtpd, c->row->role, &f->next, &file))
 		return secrets_begin(c, &file);
 	f->active = false;
 	c->has_files = true;
@@ -111,6 +109,8 @@ feed_begin(struct child *c, bool tables_only)
 	slice_stop(c);
 	if (f->more == NULL && (f->more = event_new(c->smtpd->base, -1, 0, on_room, c)) == NULL)
 		return -1;
+	if (c->row->role == ROLE_VAULT)
+		seal_prepare(c->smtpd);
 	f->next = 0;
 	f->tables_only = tables_only;
 	f->active = true;
@@ -136,113 +136,4 @@ slice_stop(struct child *c)
 	if (c->feed.fd != -1)
 		(void)secrets_give_up(c);
 	c->feed.active = false;
-}
-
-/* -- ports -- */
-
-static size_t
-ports_add(uint16_t port, uint16_t *ports, size_t n, size_t max)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (ports[i] == port)
-			return n;
-	if (n < max)
-		ports[n++] = port;
-	return n;
-}
-
-/* Every "@port" of a list of name servers. */
-static size_t
-ports_of_servers(const char *list, uint16_t *ports, size_t n, size_t max)
-{
-	const char *at;
-
-	for (at = list; at != NULL && (at = strchr(at, '@')) != NULL; at++)
-		n = ports_add((uint16_t)strtoul(at + 1, NULL, 10), ports, n, max);
-	return n;
-}
-
-/* 53 is that of all who name none, and of those whom the DNS itself names. */
-static size_t
-ports_of_resolver(const struct conf_values *v, uint16_t *ports, size_t max)
-{
-	size_t n = ports_add(53, ports, 0, max);
-
-	n = ports_of_servers(v->resolver_forward, ports, n, max);
-	return ports_of_servers(v->resolver_root, ports, n, max);
-}
-
-/* "smtp://label@host:2525" has a port; without one the scheme's own. */
-static size_t
-ports_of_host(const char *host, uint16_t *ports, size_t n, size_t max)
-{
-	const char *colon = strrchr(host, ':'), *bracket = strrchr(host, ']');
-	uint64_t port;
-
-	if (colon != NULL && colon > bracket && str_u64(colon + 1, 1, 65535, &port) == 0)
-		return ports_add((uint16_t)port, ports, n, max);
-	n = ports_add(465, ports, n, max);
-	n = ports_add(587, ports, n, max);
-	return n;
-}
-
-/* 0: it can't be read, and who is handed the file says why. */
-static uint16_t
-port_of_table(const char *path)
-{
-	char why[FILES_WHY_MAX];
-	struct postgres p;
-	uint16_t port;
-
-	if (files_postgres(path, &p, why) == -1)
-		return 0;
-	port = p.port_number;
-	postgres_free(&p);
-	return port;
-}
-
-/* Of the servers that tables are in, as their small files say. */
-static size_t
-ports_of_tables(const struct conf *conf, uint16_t *ports, size_t max)
-{
-	uint16_t port;
-	size_t i, n = 0;
-
-	for (i = 0; i < conf->ntables; i++)
-		if (conf->tables[i].kind == CONF_TABLE_POSTGRES &&
-		    (port = port_of_table(conf->tables[i].path)) != 0)
-			n = ports_add(port, ports, n, max);
-	return n;
-}
-
-bool
-slice_ports_are_known(const struct smtpd *d)
-{
-	size_t i;
-
-	for (i = 0; i < d->conf->ntables; i++)
-		if (d->conf->tables[i].kind == CONF_TABLE_POSTGRES &&
-		    port_of_table(d->conf->tables[i].path) == 0)
-			return false;
-	return true;
-}
-
-size_t
-slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max)
-{
-	size_t i, n;
-
-	if (which == PORTS_NONE)
-		return 0;
-	if (which == PORTS_TABLES)
-		return ports_of_tables(d->conf, ports, max);
-	if (which == PORTS_RESOLVER)
-		return ports_of_resolver(&d->conf->values, ports, max);
-	n = ports_add(25, ports, 0, max);
-	for (i = 0; i < d->conf->nactions; i++)
-		if (d->conf->actions[i].host != NULL)
-			n = ports_of_host(d->conf->actions[i].host, ports, n, max);
-	return n;
 }

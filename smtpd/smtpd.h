@@ -24,6 +24,7 @@
  *   links.c       the sockets between children
  *   supervise.c   deaths, restarts with back-off, drain
  *   slice.c       the part of smtpd.conf of each role, and its way there
+ *   ports.c       the ports that a role may connect to
  *   files.c       files that a role is handed open
  *   secrets.c     files that are read for it: certificates, keys, passwords
  *   update.c      one table's files, handed over again: smtpctl update table
@@ -38,16 +39,20 @@
  *   include.c     files that tables include
  *   shadow.c      password hashes of system accounts, for the vault
  *   helper.c      connections to token helpers and Dovecot, for the vault
+ *   lmtp.c        connections to the sockets of actions, for delivery
+ *   seal.c        files of the vault, which it has sealed
  *   proc.c        what the kernel says of each process
  *   dispatch.c    what the children may ask for
  *   check.c       smtpd -n; the directories and groups of sockets
  *   check_pki.c   smtpd -n: certificates
  *   check_table.c smtpd -n: tables
+ *   check_relay.c smtpd -n: what relays and OAuth need
  *   check_run.c   smtpd -n: what is in their files, tried by other programs
  */
 struct event;
 struct event_base;
 struct smtpd;
+struct stat;
 
 /* What a process is being sent of its part; as much at once as its channel takes. */
 struct feed {
@@ -91,7 +96,8 @@ struct child { /* owned by the list in struct smtpd, until it is reaped */
 	    *timer; /* while it lives: the time to enter its role; else: to start it again */
 	int64_t started_ms, relinked_ms;
 	int64_t shadow_ms; /* the vault: since when its questions for hashes are counted */
-	unsigned int nshadow;
+	int64_t seal_ms;   /* the same, of what it wants to be kept */
+	unsigned int nshadow, nseals;
 	uint32_t restarts, fast_deaths;
 	bool condemned; /* it was killed; a file system of its user's making may hold it still */
 	struct agent_life {
@@ -126,6 +132,10 @@ struct accounts;
 struct hand;
 TAILQ_HEAD(hands, hand);
 
+struct seal_file {
+	char *name, *path;
+};
+
 struct smtpd {
 	struct event_base *base;
 	struct conf *conf;
@@ -135,7 +145,9 @@ struct smtpd {
 	struct hands hands;
 	struct accounts *accounts;
 	struct silent_home silent_homes[SILENT_HOMES_MAX];
-	size_t nsilent_homes; /* ever */
+	size_t nsilent_homes;	 /* ever */
+	struct seal_file *seals; /* what the vault keeps, as of when it was configured last */
+	size_t nseals;
 	struct listening *listening;
 	size_t nlistening;
 	struct listening admin; /* fd -1: it is not open */
@@ -158,8 +170,8 @@ void child_condemn(struct child *c);		   /* it is of no use: kill it, supervise.
 int child_configured(struct child *c) WARN_UNUSED; /* its part is with it: what comes next */
 void child_free(struct child *c);
 int children_start(struct smtpd *d) WARN_UNUSED;
-/* The programs of tables that the configuration needs, and no other.  -1: ENOMEM. */
-int children_start_tables(struct smtpd *d) WARN_UNUSED;
+/* Of the optional programs those that the configuration needs, and no other.  -1: ENOMEM. */
+int children_start_optional(struct smtpd *d) WARN_UNUSED;
 bool child_is_wanted(const struct child *c);   /* by the configuration of now */
 const char *child_root(const struct child *c); /* by the configuration of now */
 const char *child_name(const struct child *c); /* "session/0", until the next call */
@@ -188,9 +200,10 @@ int slice_send(struct child *c) WARN_UNUSED;
 int slice_send_tables(struct child *c) WARN_UNUSED; /* the same, certificates and keys left out */
 void slice_stop(struct child *c);		    /* whatever is on its way is left */
 void slice_on_pressure(void *ctx, struct channel *ch, bool high);
-size_t slice_ports(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max);
-bool
-slice_ports_are_known(const struct smtpd *d); /* those of tables: each small file says its own */
+
+/* ports.c */
+size_t ports_find(const struct smtpd *d, enum role_ports which, uint16_t *ports, size_t max);
+bool ports_are_known(const struct smtpd *d); /* those of tables: each small file says its own */
 
 /* files.c */
 #define FILES_WHY_MAX 256
@@ -211,13 +224,13 @@ struct postgres;
 int files_postgres(const char *path, struct postgres *out, char why[FILES_WHY_MAX]) WARN_UNUSED;
 
 /* secrets.c */
-struct stat;
 struct secret_file {
 	enum ipc_data kind;
 	const char *name, *path; /* of the configuration */
 };
 /* The next file that is read for a role, from *n on, which moves; false: there are no more. */
-bool secrets_next(const struct conf *c, enum role to, size_t *n, struct secret_file *f);
+bool secrets_next(const struct smtpd *d, enum role to, size_t *n, struct secret_file *f);
+bool secrets_is_key(enum ipc_data kind); /* that nobody else should be able to read */
 /* NULL, or why it can't be had. */
 const char *secrets_open(const struct secret_file *f, int *fd, struct stat *st) WARN_UNUSED;
 const char *secrets_key_fault(const struct stat *st); /* who else could read it; NULL: nobody */
@@ -250,6 +263,18 @@ void runas_given_up(struct child *agent); /* it ended, or will: who waits for it
 /* shadow.c, helper.c */
 void shadow_answer(struct child *vault, const struct msg_shadow *m);
 void helper_answer(struct child *vault, const struct msg_helper_get *m);
+int helper_connect(const char *path) WARN_UNUSED; /* to a Unix socket, at once or not at all */
+
+/* lmtp.c */
+void lmtp_answer(struct child *delivery, const struct msg_lmtp_connect *m);
+
+/* seal.c */
+#define SEAL_KEY_SIZE 32
+/* Before the vault is configured: what it keeps, and the key, which is made if there is none. */
+void seal_prepare(struct smtpd *d);
+void seal_free(struct smtpd *d);
+void seal_answer(struct child *vault, const struct msg_seal *m);
+const char *seal_directory_fault(const struct stat *st); /* NULL: it is ours alone */
 
 /* update.c */
 void update_answer(struct child *control, const struct msg_table_update *m);
@@ -264,9 +289,10 @@ void proc_answer(struct smtpd *d, struct channel *control, uint32_t req);
 extern const channel_handler smtpd_handlers[MSG__MAX];
 void dispatch_pause_state(struct child *c);
 
-/* check_pki.c, check_table.c */
+/* check_pki.c, check_table.c, check_relay.c */
 struct checking;
 void check_pkis(struct checking *k);
+void check_relays(struct checking *k);
 void check_tables(struct checking *k);
 bool check_pki_is_good(struct smtpd *d, const struct conf_pki *p); /* what is not, is logged */
 

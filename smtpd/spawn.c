@@ -151,7 +151,7 @@ declare_rights(struct child *c)
 	    .dir_fd = -1,
 	    .limits = row->limits,
 	    .landlock_floor = LANDLOCK_FLOOR};
-	c->rights.nconnect_ports = slice_ports(
+	c->rights.nconnect_ports = ports_find(
 	    c->smtpd, row->ports, c->rights.connect_ports, ROLE_PORTS_MAX);
 }
 
@@ -182,8 +182,12 @@ instances_of(const struct smtpd *d, const struct role_row *row)
 bool
 child_is_wanted(const struct child *c)
 {
+	const struct conf *conf = c->smtpd->conf;
+
+	if (c->row->role == ROLE_FETCH)
+		return conf->noauths > 0;
 	return c->row->count != COUNT_TABLES ||
-	       table_program_is_used(c->smtpd->conf, (enum table_program)c->instance);
+	       table_program_is_used(conf, (enum table_program)c->instance);
 }
 
 static int
@@ -389,11 +393,10 @@ child_find(struct smtpd *d, const struct role_row *row, uint32_t instance)
 	return NULL;
 }
 
-/* A table that can't be asked is no reason to do without the rest: it is tried again. */
-int
-children_start_tables(struct smtpd *d)
+/* What can't be had is no reason to do without the rest: it is tried again. */
+static int
+start_optional(struct smtpd *d, const struct role_row *row)
 {
-	const struct role_row *row = role_row(ROLE_TABLE);
 	struct child *c;
 	uint32_t n;
 
@@ -402,10 +405,21 @@ children_start_tables(struct smtpd *d)
 		if (c == NULL && (c = child_create(d, row, n)) == NULL)
 			return start_failed(row);
 		if (!child_is_wanted(c))
-			supervise_end(c, "no table needs it");
+			supervise_end(c, "nothing needs it");
 		else if (c->pid == 0)
 			supervise_start(c);
 	}
+	return 0;
+}
+
+int
+children_start_optional(struct smtpd *d)
+{
+	size_t i;
+
+	for (i = 0; i < role_nrows; i++)
+		if (role_rows[i].optional && start_optional(d, &role_rows[i]) == -1)
+			return -1;
 	return 0;
 }
 
@@ -416,7 +430,7 @@ children_start(struct smtpd *d)
 	size_t i;
 
 	for (i = 0; i < role_nrows; i++) {
-		if (role_rows[i].on_demand || role_rows[i].count == COUNT_TABLES)
+		if (role_rows[i].on_demand || role_rows[i].optional)
 			continue;
 		for (n = 0; n < instances_of(d, &role_rows[i]); n++) {
 			struct child *c = child_create(d, &role_rows[i], n);
@@ -425,5 +439,5 @@ children_start(struct smtpd *d)
 				return start_failed(&role_rows[i]);
 		}
 	}
-	return children_start_tables(d);
+	return children_start_optional(d);
 }

@@ -23,18 +23,18 @@
 #include "smtpd/accounts.h"
 #include "smtpd/hand.h"
 
-#define FAST_DEATH_MS  1000 /* living less than this counts towards the back-off */
-#define FIRST_DELAY_MS 25
-#define DELAY_MAX_MS   1000  /* serving again within two seconds */
-#define TABLES_MAX_MS  30000 /* a program of tables that can't live may not be installed at all */
-#define GOODBYE_MS     3000  /* from hanging up on us to the end of the process */
-#define ENTRY_MS       15000 /* for a child to enter its role */
-#define DRAIN_MS       10000
+#define FAST_DEATH_MS	1000 /* living less than this counts towards the back-off */
+#define FIRST_DELAY_MS	25
+#define DELAY_MAX_MS	1000  /* serving again within two seconds */
+#define OPTIONAL_MAX_MS 30000 /* an optional program that can't live may not be installed at all */
+#define GOODBYE_MS	3000  /* from hanging up on us to the end of the process */
+#define ENTRY_MS	15000 /* for a child to enter its role */
+#define DRAIN_MS	10000
 
 /* Who goes first: nobody may need a process that is gone already. */
-static const enum role drain_order[][6] = {
+static const enum role drain_order[][7] = {
     {ROLE_SESSION, ROLE_DELIVERY, ROLE_AGENT},
-    {ROLE_CONTROL, ROLE_QUEUE, ROLE_LOOKUP, ROLE_VAULT, ROLE_HASHER, ROLE_TABLE},
+    {ROLE_CONTROL, ROLE_QUEUE, ROLE_LOOKUP, ROLE_VAULT, ROLE_HASHER, ROLE_TABLE, ROLE_FETCH},
 };
 
 /* -- forbidden system calls -- */
@@ -106,7 +106,7 @@ static void set_timer(struct child *c, int64_t ms);
 static int64_t
 delay_max_ms(const struct child *c)
 {
-	return c->row->count == COUNT_TABLES ? TABLES_MAX_MS : DELAY_MAX_MS;
+	return c->row->optional ? OPTIONAL_MAX_MS : DELAY_MAX_MS;
 }
 
 /* What fails is tried again. */
@@ -208,7 +208,7 @@ child_died(struct child *c, int status)
 {
 	struct smtpd *d = c->smtpd;
 	bool hopeless = !c->has_entered && c->restarts == 0 && d->generation == 1 &&
-			WIFEXITED(status) && !c->row->on_demand && c->row->count != COUNT_TABLES;
+			WIFEXITED(status) && !c->row->on_demand && !c->row->optional;
 
 	/* What it wrote last, its log lines among it, is still in the socket. */
 	if (c->ch != NULL)

@@ -76,6 +76,17 @@ update_secret(struct update *u)
 
 /* -- a table that is handed over open -- */
 
+/* Where hosts are in it, their ports may be others now. */
+static void
+update_ports(const struct update *u)
+{
+	struct child *c;
+
+	TAILQ_FOREACH (c, &u->smtpd->children, entry)
+		if (c->row->ports == PORTS_SMTP && is_there(c))
+			(void)reload_ports(c);
+}
+
 static enum ipc_outcome
 update_open(struct update *u)
 {
@@ -94,8 +105,10 @@ update_open(struct update *u)
 		if (rc == FILES_SENT && sent++ == 0)
 			(void)fail(u, IPC_OK, role_word(c->row->role));
 	}
-	if (sent > 0)
+	if (sent > 0) {
+		update_ports(u);
 		return IPC_OK;
+	}
 	return fail(u, IPC_RETRY, "who reads it is not running, and will read it when it is");
 }
 

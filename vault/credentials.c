@@ -16,6 +16,7 @@
 #include "lib/base/str.h"
 #include "lib/conf/table_entry.h"
 #include "lib/ipc/messages.h"
+#include "vault/relay_credential.h"
 
 #define LOGGED_MAX 10 /* bad entries of a table that are logged one by one */
 
@@ -27,6 +28,7 @@ struct credentials {
 	char name[CONF_NAME_MAX + 1];
 	enum credentials_where where;
 	bool trouble;
+	bool relays;	 /* what we log in with elsewhere */
 	bool scram;	 /* elsewhere: it is known to have SCRAM keys */
 	struct buf text; /* of a file */
 	struct entry *entries;
@@ -102,9 +104,15 @@ has_login(const char *key)
 static void
 look_at_value(struct credentials *c, const struct entry *e, size_t line)
 {
+	struct relay_credential relay;
 	struct stored s;
 	const char *why;
 
+	if (c->relays) {
+		if ((why = relay_credential_parse(e->value, &relay)) != NULL)
+			log_skipped(c, e->key, line, why);
+		return;
+	}
 	if (has_login(e->key))
 		return;
 	if (stored_parse(e->value, &s, &why) == 0)
@@ -209,6 +217,18 @@ credentials_read_pairs(struct credentials *c, const struct conf_table *t)
 	}
 	log_skipped_all(c);
 	return 0;
+}
+
+void
+credentials_set_relays(struct credentials *c)
+{
+	c->relays = true;
+}
+
+bool
+credentials_is_relays(const struct credentials *c)
+{
+	return c->relays;
 }
 
 void

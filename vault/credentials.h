@@ -19,6 +19,9 @@
  *   cert:SHA256:<hex> the login of who shows this certificate
  *   sha256:<hex>      the login of who has this token, see token.h
  *
+ * A table of an action's "auth" has other entries: the label of a relay, and what it is
+ * logged in with.
+ *
  * Keys are found whatever their case.  Of two entries with one key the first
  * counts.  What can't be used is logged and left out.
  */
@@ -41,6 +44,9 @@ void credentials_free(struct credentials *c); /* wipes; NULL is fine */
 /* The contents, once: pairs that must outlive it, or the text of a file, which is taken over. -1: ENOMEM. */
 int credentials_read_pairs(struct credentials *c, const struct conf_table *t) WARN_UNUSED;
 int credentials_read_text(struct credentials *c, struct buf *text) WARN_UNUSED;
+/* Its keys are labels of relays, its values "user:password" (relay_credential.h); before it is read. */
+void credentials_set_relays(struct credentials *c);
+bool credentials_is_relays(const struct credentials *c);
 /* Its file could not be read: every question ends in TROUBLE. */
 void credentials_set_trouble(struct credentials *c);
 

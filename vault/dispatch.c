@@ -18,9 +18,11 @@
 #include "vault/exchange.h"
 #include "vault/find.h"
 #include "vault/keys.h"
+#include "vault/oauth.h"
 #include "vault/passwords.h"
 #include "vault/pool.h"
 #include "vault/program.h"
+#include "vault/relay_auth.h"
 #include "vault/remote.h"
 #include "vault/scram_tables.h"
 #include "vault/sign.h"
@@ -40,9 +42,11 @@ vault_init(struct vault *v)
 	v->backoff = backoff_create();
 	v->exchanges = exchanges_create();
 	v->finds = secret_finds_create(v);
+	v->oauths = oauths_create(v);
+	v->relay_auths = relay_auths_create(v);
 	if (v->keys == NULL || v->signs == NULL || v->tickets == NULL || v->passwords == NULL ||
 	    v->scram_tables == NULL || v->pool == NULL || v->backoff == NULL ||
-	    v->exchanges == NULL || v->finds == NULL)
+	    v->exchanges == NULL || v->finds == NULL || v->oauths == NULL || v->relay_auths == NULL)
 		return -1;
 	return 0;
 }
@@ -53,9 +57,11 @@ vault_free(struct vault *v)
 {
 	secret_finds_free(v->finds);
 	if (v->pool != NULL && v->exchanges != NULL) {
+		relay_auths_free(v->relay_auths);
 		exchanges_free(v->exchanges);
 		scram_tables_free(v->scram_tables, v);
 	}
+	oauths_free(v->oauths);
 	pool_free(v->pool);
 	backoff_free(v->backoff);
 	passwords_free(v->passwords);
@@ -99,7 +105,7 @@ configure(void *ctx, const struct conf *conf)
 
 	start_remotes(v);
 	if (passwords_configure(v->passwords, conf) == -1 ||
-	    remotes_configure(v->remotes, conf) == -1)
+	    remotes_configure(v->remotes, conf) == -1 || oauths_configure(v->oauths, conf) == -1)
 		fatal("event=tables-not-configured error=\"%s\"", strerror(errno));
 	keys_commit(v->keys, time_wall_s());
 	forget_keys(v, conf);
@@ -118,7 +124,12 @@ on_file_data(void *ctx, struct channel *ch, const union message *msg, int fd)
 
 	(void)ch;
 	(void)fd;
-	rc = m->kind == IPC_DATA_TABLE ? passwords_feed(v->passwords, m) : keys_feed(v->keys, m);
+	if (m->kind == IPC_DATA_TABLE)
+		rc = passwords_feed(v->passwords, m);
+	else if (m->kind >= IPC_DATA_SEAL_KEY)
+		rc = oauths_feed(v->oauths, m);
+	else
+		rc = keys_feed(v->keys, m);
 	if (rc == 0)
 		return;
 	logline_start(&l, LOG_LEVEL_WARN, "file-not-loaded");
@@ -156,6 +167,12 @@ begin(void *ctx)
 	return 0;
 }
 
+static bool
+is_client(const struct channel *ch)
+{
+	return channel_peer(ch) == ROLE_SESSION || channel_peer(ch) == ROLE_DELIVERY;
+}
+
 static void
 on_link(void *ctx, struct channel *ch)
 {
@@ -163,9 +180,10 @@ on_link(void *ctx, struct channel *ch)
 
 	if (channel_peer(ch) == ROLE_HASHER)
 		pool_link(v->pool, ch);
+	if (is_client(ch))
+		v->nclients++;
 	if (channel_peer(ch) != ROLE_SESSION)
 		return;
-	v->nsessions++;
 	scram_tables_link(v, ch);
 	tickets_link(v, ch);
 }
@@ -173,8 +191,10 @@ on_link(void *ctx, struct channel *ch)
 static void
 stop_if_drained(struct vault *v)
 {
+	bool idle = v->nclients == 0 && !oauths_is_busy(v->oauths);
+
 	if (service_is_draining(v->service) &&
-	    (v->nsessions == 0 || service_now_ms(v->service) >= v->drain_deadline_ms))
+	    (idle || service_now_ms(v->service) >= v->drain_deadline_ms))
 		service_stop(v->service);
 }
 
@@ -186,10 +206,12 @@ on_unlink(void *ctx, struct channel *ch)
 	if (channel_peer(ch) == ROLE_HASHER)
 		pool_unlink(v->pool, ch);
 	secret_finds_unlink(v->finds, ch);
-	if (channel_peer(ch) != ROLE_SESSION)
-		return;
-	exchanges_unlink(v, ch);
-	v->nsessions--;
+	oauths_unlink(v->oauths, ch);
+	relay_auths_unlink(v->relay_auths, ch);
+	if (channel_peer(ch) == ROLE_SESSION)
+		exchanges_unlink(v, ch);
+	if (is_client(ch))
+		v->nclients--;
 	stop_if_drained(v);
 }
 
@@ -219,6 +241,8 @@ on_tick(void *ctx)
 
 	exchanges_tick(v, now_ms);
 	secret_finds_tick(v->finds, now_ms);
+	oauths_tick(v->oauths);
+	relay_auths_tick(v->relay_auths);
 	remotes_tick(v->remotes, now_ms);
 	backoff_tick(v->backoff, now_ms);
 	scram_tables_tick(v, now_ms);
@@ -246,6 +270,7 @@ counters(void *ctx, void (*row)(void *arg, const char *name, uint64_t value), vo
 	    {"auth.waiting", pool_waiting(v->pool)},
 	    {"auth.failing", backoff_count(v->backoff)},
 	    {"hashers", pool_hashers(v->pool)},
+	    {"relay-logins.under-way", relay_auths_count(v->relay_auths)},
 	    {"sign.done", k->signatures},
 	    {"sign.refused", k->refused},
 	    {"sign.failed", k->failed},
@@ -435,6 +460,16 @@ static const channel_handler handlers[MSG__MAX] = {
     [MSG_logins] = on_logins,
     [MSG_logins_clear] = on_logins_clear,
     [MSG_find_secret] = on_find_secret,
+    [MSG_derived] = relay_auth_on_derived,
+    [MSG_relay_auth] = relay_auth_on_begin,
+    [MSG_relay_auth_challenge] = relay_auth_on_challenge,
+    [MSG_relay_auth_result] = relay_auth_on_result,
+    [MSG_sealed] = oauth_on_sealed,
+    [MSG_fetched] = oauth_on_fetched,
+    [MSG_oauth_login] = oauth_on_login,
+    [MSG_oauth_code] = oauth_on_code,
+    [MSG_oauth_list] = oauth_on_list,
+    [MSG_oauth_forget] = oauth_on_forget,
 };
 
 const struct service_program vault_program = {

@@ -22,6 +22,7 @@
 #include "vault/passwords.h"
 #include "vault/pool.h"
 #include "vault/program.h"
+#include "vault/relay_credential.h"
 #include "vault/vault.h"
 
 #define FINDS_MAX 64
@@ -37,6 +38,7 @@ struct secret_find { /* owned by its struct secret_finds */
 	int64_t deadline_ms;
 	struct job job;
 	struct program_question *program; /* NULL: none is under way */
+	enum table_service service;	  /* what the table is for */
 	char table[IPC_WORD_MAX + 1], key[IPC_ADDRESS_MAX + 1];
 };
 
@@ -126,6 +128,22 @@ secret_kind(const char *key, const char *value, char dst[SECRET_KIND_SIZE])
 		password_kind(value, dst);
 }
 
+/* With which user we log in elsewhere is no secret. */
+static void
+relay_kind(const char *key, const char *value, char dst[SECRET_KIND_SIZE])
+{
+	struct relay_credential c;
+	const char *why = relay_credential_parse(value, &c);
+	char user[SECRET_KIND_SIZE / 2];
+
+	(void)key;
+	str_quote(user, sizeof(user), c.user);
+	if (why != NULL)
+		(void)snprintf(dst, SECRET_KIND_SIZE, "nothing that can be used: %s", why);
+	else
+		(void)snprintf(dst, SECRET_KIND_SIZE, "user %s and a password for a relay", user);
+}
+
 /* -- life -- */
 
 struct secret_finds *
@@ -185,7 +203,7 @@ answer(struct secret_find *f, enum credentials_answer a, const char *value)
 	} else if (a == CREDENTIALS_NO) {
 		send_end(f->ch, f->req, IPC_GONE, "");
 	} else {
-		secret_kind(f->key, value, kind);
+		(f->service == SERVICE_CREDENTIALS ? relay_kind : secret_kind)(f->key, value, kind);
 		if (channel_send(f->ch, MSG_find_row, &m) == 0)
 			send_end(f->ch, f->req, IPC_OK, "");
 	}
@@ -221,7 +239,7 @@ static void
 on_hasher(struct job *j)
 {
 	struct secret_find *f = j->owner;
-	struct msg_find m = {.table = f->table, .key = f->key};
+	struct msg_find m = {.table = f->table, .service = (uint8_t)f->service, .key = f->key};
 
 	if (pool_find(f->all->vault->pool, j, &m, on_found) == -1)
 		answer(f, CREDENTIALS_TROUBLE, "");
@@ -236,11 +254,9 @@ find_here(struct secret_find *f, const struct credentials *c)
 	answer(f, a, value);
 }
 
-/* A login is one whatever its case; databases are asked in lower case. */
 static void
 find_in_database(struct secret_find *f)
 {
-	str_lower(f->key);
 	f->job.ready = on_hasher;
 	f->job.owner = f;
 	if (pool_wait(f->all->vault->pool, &f->job, LINE) == -1)
@@ -250,14 +266,16 @@ find_in_database(struct secret_find *f)
 static void
 ask_program(struct secret_find *f)
 {
-	str_lower(f->key);
-	f->program = program_ask(f->all->vault, f->table, f->key, on_program, f);
+	const struct program_key key = {f->table, f->service, f->key};
+
+	f->program = program_ask(f->all->vault, &key, on_program, f);
 	if (f->program == NULL)
 		answer(f, CREDENTIALS_TROUBLE, "");
 }
 
 static struct secret_find *
-secret_find_create(struct secret_finds *fs, struct channel *ch, const struct msg_find_secret *m)
+secret_find_create(struct secret_finds *fs, struct channel *ch, const struct msg_find_secret *m,
+    const struct credentials *c)
 {
 	struct secret_find *f;
 
@@ -265,13 +283,18 @@ secret_find_create(struct secret_finds *fs, struct channel *ch, const struct msg
 		return NULL;
 	*f = (struct secret_find){.all = fs, .ch = ch, .req = m->req};
 	f->deadline_ms = service_now_ms(fs->vault->service) + FIND_MS;
+	f->service = credentials_is_relays(c) ? SERVICE_CREDENTIALS : SERVICE_AUTH;
 	TAILQ_INSERT_TAIL(&fs->list, f, entry);
 	fs->n++;
-	if (str_copy(f->table, sizeof(f->table), m->table) == 0 &&
-	    str_copy(f->key, sizeof(f->key), m->key) == 0)
-		return f;
-	secret_find_free(f);
-	return NULL;
+	if (str_copy(f->table, sizeof(f->table), m->table) == -1 ||
+	    str_copy(f->key, sizeof(f->key), m->key) == -1) {
+		secret_find_free(f);
+		return NULL;
+	}
+	/* A login is one whatever its case; databases are asked in lower case. */
+	if (f->service == SERVICE_AUTH && credentials_where(c) != CREDENTIALS_HERE)
+		str_lower(f->key);
+	return f;
 }
 
 static void
@@ -283,7 +306,7 @@ find_in(struct secret_finds *fs, const struct credentials *c, struct channel *ch
 	if (credentials_where(c) == CREDENTIALS_REMOTE)
 		send_end(ch, m->req, IPC_FAIL,
 		    "another program has this table, and says nothing but yes or no to a password");
-	else if ((f = secret_find_create(fs, ch, m)) == NULL)
+	else if ((f = secret_find_create(fs, ch, m, c)) == NULL)
 		send_end(ch, m->req, IPC_RETRY, "too much is being looked up");
 	else if (credentials_where(c) == CREDENTIALS_HERE)
 		find_here(f, c);

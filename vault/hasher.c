@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * smtpd-hasher: the slow work of the vault, one thing at a time.  It is told a
- * password and a hash, and says whether they go together; or a login, and says
- * what a database keeps for it.  With -c TABLE it looks at a database, see hasher_check.h.
+ * password and a hash, and says whether they go together, or makes the keys of one for a
+ * login elsewhere; or a login, and says what a database keeps for it.  With -c TABLE it
+ * looks at a database, see hasher_check.h.
  *
  * Invariant: it knows of nobody but who is asked for, and remembers nobody.
  * Nothing that is asked is fatal.
@@ -118,15 +119,31 @@ on_find(void *ctx, struct channel *ch, const union message *msg, int fd)
 	if (m->scram)
 		outcome = hasher_sqlite_scram(h->sqlite, m->table);
 	else
-		outcome = hasher_sqlite_find(h->sqlite, m->table, m->key, value);
+		outcome = hasher_sqlite_find(h->sqlite, m, value);
 	answer.outcome = (uint8_t)outcome;
 	(void)channel_send(ch, MSG_found, &answer);
 	explicit_bzero(value, sizeof(value));
 }
 
+static void
+on_derive(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	struct scram_client_keys keys = {{0}, {0}};
+	struct msg_derived answer = {.req = msg->req,
+	    .client_key = {keys.client_key, sizeof(keys.client_key)},
+	    .server_key = {keys.server_key, sizeof(keys.server_key)}};
+
+	(void)ctx;
+	(void)fd;
+	answer.outcome = (uint8_t)hasher_crypt_derive(&msg->derive, &keys);
+	(void)channel_send(ch, MSG_derived, &answer);
+	explicit_bzero(&keys, sizeof(keys));
+}
+
 static const channel_handler handlers[MSG__MAX] = {
     [MSG_hash] = on_hash,
     [MSG_find] = on_find,
+    [MSG_derive] = on_derive,
 };
 
 static const struct service_program hasher_program = {

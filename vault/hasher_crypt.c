@@ -81,6 +81,18 @@ hasher_crypt_check(const char *stored, struct span password)
 	return outcome;
 }
 
+enum ipc_outcome
+hasher_crypt_derive(const struct msg_derive *m, struct scram_client_keys *out)
+{
+	struct scram_client c = {.iterations = m->iterations, .salt_len = m->salt.len};
+
+	if (m->salt.len == 0 || m->salt.len > sizeof(c.salt))
+		return IPC_RETRY;
+	memcpy(c.salt, m->salt.data, m->salt.len);
+	return scram_client_derive(m->password.data, m->password.len, &c, out) == 0 ? IPC_OK
+										    : IPC_RETRY;
+}
+
 int
 hasher_crypt_prepare(void)
 {

@@ -4,7 +4,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/bug.h"
-#include "lib/ipc/messages.h"
+#include "lib/ipc/message.h"
+#include "lib/secret/scram_client.h"
 
 /*
  * One password against one hash: what takes time, and is not done where
@@ -15,5 +16,8 @@
 int hasher_crypt_prepare(void) WARN_UNUSED;
 /* IPC_OK, IPC_FAIL, or IPC_RETRY: a hash that we don't take, or no memory. */
 enum ipc_outcome hasher_crypt_check(const char *stored, struct span password) WARN_UNUSED;
+/* As a client of SCRAM.  IPC_OK, or IPC_RETRY: out of bounds, or no memory. */
+enum ipc_outcome
+hasher_crypt_derive(const struct msg_derive *m, struct scram_client_keys *out) WARN_UNUSED;
 
 #endif

@@ -177,17 +177,18 @@ take_value(void *arg, const char *text, size_t len)
 
 enum ipc_outcome
 hasher_sqlite_find(
-    struct hasher_sqlite *h, const char *table, const char *key, char value[IPC_SECRET_MAX + 1])
+    struct hasher_sqlite *h, const struct msg_find *question, char value[IPC_SECRET_MAX + 1])
 {
-	const struct table *t = table_find(h, table, strlen(table));
-	struct taking taking = {.key = key, .value = value, .answer = SOURCE_NONE};
+	const struct table *t = table_find(h, question->table, strlen(question->table));
+	enum table_service service = (enum table_service)question->service;
+	struct taking taking = {.key = question->key, .value = value, .answer = SOURCE_NONE};
 	enum source_answer answer;
 
 	value[0] = '\0';
-	if (t == NULL)
+	if (t == NULL || (service != SERVICE_AUTH && service != SERVICE_CREDENTIALS))
 		return IPC_RETRY;
 	taking.source = t->source;
-	answer = source_ask(t->source, SERVICE_AUTH, key, take_value, &taking);
+	answer = source_ask(t->source, service, question->key, take_value, &taking);
 	return outcome_of(answer == SOURCE_FOUND ? taking.answer : answer);
 }
 

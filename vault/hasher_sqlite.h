@@ -6,7 +6,7 @@
 
 #include "lib/base/bug.h"
 #include "lib/conf/conf.h"
-#include "lib/ipc/messages.h"
+#include "lib/ipc/message.h"
 
 /*
  * SQLite tables in smtpd-hasher.  A database is a descriptor that the parent
@@ -39,7 +39,7 @@ void hasher_sqlite_configure(struct hasher_sqlite *h, const struct conf *conf);
  *
  * hasher_sqlite_scram(): whether any row has SCRAM keys; IPC_OK or IPC_GONE.
  */
-enum ipc_outcome hasher_sqlite_find(struct hasher_sqlite *h, const char *table, const char *key,
+enum ipc_outcome hasher_sqlite_find(struct hasher_sqlite *h, const struct msg_find *question,
     char value[IPC_SECRET_MAX + 1]) WARN_UNUSED;
 enum ipc_outcome hasher_sqlite_scram(struct hasher_sqlite *h, const char *table) WARN_UNUSED;
 

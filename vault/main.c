@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * smtpd-vault: private keys, passwords, tokens, the keys of session tickets.
- * It is asked to sign, and whether a client is who it says; no secret
- * leaves it, but for a hash to smtpd-hasher.  See dispatch.c.
+ * It is asked to sign, and whether a client is who it says; and it logs in at other
+ * servers, by what it has delivery say.  No other secret leaves it, but for hashes and
+ * passwords to smtpd-hasher, consents that it sealed to the parent, and the questions
+ * of OAuth to smtpd-fetch.  See dispatch.c.
  *
  * With -c NAME it looks at the files of one pki for `smtpd -n`, see check.h.
  */

@@ -13,6 +13,9 @@
 #include <sys/random.h>
 
 #include "lib/base/str.h"
+#include "lib/conf/service.h"
+
+#define SERVICES_LOGIN (1U << SERVICE_AUTH | 1U << SERVICE_CREDENTIALS)
 
 struct staged { /* a file on its way; owned by struct passwords */
 	char name[CONF_NAME_MAX + 1];
@@ -142,8 +145,15 @@ passwords_free(struct passwords *p)
 	free(p);
 }
 
+/* Is it asked for what we log in with elsewhere, and for nothing else? */
+static bool
+is_relays(const struct conf *conf, const char *table)
+{
+	return (conf_table_services(conf, table) & SERVICES_LOGIN) == 1U << SERVICE_CREDENTIALS;
+}
+
 static struct credentials *
-table_read(struct passwords *p, const struct conf_table *t)
+table_read(struct passwords *p, const struct conf *conf, const struct conf_table *t)
 {
 	static const enum credentials_where where[] = {
 	    [CONF_TABLE_LIST] = CREDENTIALS_HERE,
@@ -159,6 +169,8 @@ table_read(struct passwords *p, const struct conf_table *t)
 
 	if ((c = credentials_create(t->name, where[t->kind])) == NULL)
 		return NULL;
+	if (is_relays(conf, t->name))
+		credentials_set_relays(c);
 	if (t->kind == CONF_TABLE_FILE)
 		rc = read_staged(p, c);
 	else if (where[t->kind] == CREDENTIALS_HERE)
@@ -184,7 +196,7 @@ passwords_configure(struct passwords *p, const struct conf *conf)
 
 		if (t->kind == CONF_TABLE_ELSEWHERE || !conf_table_is_secret(conf, t->name))
 			continue;
-		if ((tables[n] = table_read(p, t)) == NULL) {
+		if ((tables[n] = table_read(p, conf, t)) == NULL) {
 			tables_free(tables, n);
 			return -1;
 		}

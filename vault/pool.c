@@ -133,6 +133,7 @@ ask(struct pool *p, struct job *j, job_done done)
 		return 0;
 	bug_on(s->ask != 0);
 	j->done = done;
+	j->data = (struct span){NULL, 0};
 	s->ask = ask_begin(service_asks(*p->service), s->ch,
 	    service_now_ms(*p->service) + POOL_DEADLINE_MS, on_failed, s);
 	return s->ask;
@@ -166,6 +167,27 @@ pool_find(struct pool *p, struct job *j, const struct msg_find *question, job_do
 	if ((m.req = ask(p, j, done)) == 0)
 		return -1;
 	return send_or_fail(p, j, MSG_find, &m);
+}
+
+int
+pool_derive(struct pool *p, struct job *j, const struct msg_derive *question, job_done done)
+{
+	struct msg_derive m = *question;
+
+	if ((m.req = ask(p, j, done)) == 0)
+		return -1;
+	return send_or_fail(p, j, MSG_derive, &m);
+}
+
+void
+pool_answer_data(
+    struct pool *p, struct channel *ch, uint32_t req, enum ipc_outcome outcome, struct span data)
+{
+	const struct pool_slot *s = ask_owner(service_asks(*p->service), ch, req);
+
+	if (s != NULL && s->job != NULL)
+		s->job->data = data;
+	pool_answer(p, ch, req, outcome, "");
 }
 
 void

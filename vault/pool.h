@@ -34,6 +34,7 @@ struct job { /* a member of what wants work done; zeroed: it wants none */
 	job_ready ready;
 	job_done done;
 	void *owner;
+	struct span data; /* what pool_derive() brought, until done() returns */
 };
 
 struct pool *pool_create(struct service **service) WARN_UNUSED;
@@ -46,6 +47,9 @@ void pool_run(struct pool *p);
 void pool_answer(
     struct pool *p, struct channel *ch, uint32_t req, enum ipc_outcome outcome, const char *value);
 
+void pool_answer_data(
+    struct pool *p, struct channel *ch, uint32_t req, enum ipc_outcome outcome, struct span data);
+
 /* ready and owner are set.  -1: EAGAIN (too many wait), ENOMEM. */
 int pool_wait(struct pool *p, struct job *j, const char *client) WARN_UNUSED;
 /* One question of the hasher that the job has.  -1: it has none any more, or can't ask. */
@@ -53,6 +57,9 @@ int pool_hash(struct pool *p, struct job *j, const char *stored, struct span pas
     job_done done) WARN_UNUSED;
 int pool_find(
     struct pool *p, struct job *j, const struct msg_find *question, job_done done) WARN_UNUSED;
+/* Brings a struct scram_client_keys. */
+int pool_derive(
+    struct pool *p, struct job *j, const struct msg_derive *question, job_done done) WARN_UNUSED;
 void pool_let_go(struct pool *p, struct job *j); /* at any time; done is not called any more */
 
 size_t pool_waiting(const struct pool *p);

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "lib/base/str.h"
-#include "lib/conf/service.h"
 #include "lib/conf/table_program.h"
 #include "vault/vault.h"
 
@@ -60,11 +59,12 @@ channel_of(const struct vault *v, const char *table)
 }
 
 struct program_question *
-program_ask(struct vault *v, const char *table, const char *key, program_done done, void *owner)
+program_ask(struct vault *v, const struct program_key *key, program_done done, void *owner)
 {
-	struct msg_table_ask m = {.table = table, .service = SERVICE_AUTH, .key = key};
+	struct msg_table_ask m = {
+	    .table = key->table, .service = (uint8_t)key->service, .key = key->key};
 	struct asks *asks = service_asks(v->service);
-	struct channel *ch = channel_of(v, table);
+	struct channel *ch = channel_of(v, key->table);
 	struct program_question *q;
 
 	if (ch == NULL || (q = calloc(1, sizeof(*q))) == NULL)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lib/conf/service.h"
 #include "vault/passwords.h"
 #include "vault/pool.h"
 #include "vault/vault.h"
@@ -60,7 +61,8 @@ scram_tables_link(struct vault *v, struct channel *ch)
 	size_t i;
 
 	for (i = 0; (c = passwords_each(v->passwords, i)) != NULL; i++)
-		tell(ch, c);
+		if (!credentials_is_relays(c))
+			tell(ch, c);
 }
 
 static struct channel *
@@ -109,7 +111,8 @@ static void
 on_hasher(struct job *j)
 {
 	struct vault *v = j->owner;
-	struct msg_find m = {.table = v->scram_tables->table, .key = "", .scram = true};
+	struct msg_find m = {
+	    .table = v->scram_tables->table, .service = SERVICE_AUTH, .key = "", .scram = true};
 
 	if (pool_find(v->pool, j, &m, on_found) == -1)
 		on_found(j, IPC_RETRY, "");
@@ -124,7 +127,7 @@ ask_next(struct vault *v)
 
 	while ((c = passwords_each(v->passwords, s->next)) != NULL) {
 		s->next++;
-		if (credentials_where(c) != CREDENTIALS_SQLITE)
+		if (credentials_where(c) != CREDENTIALS_SQLITE || credentials_is_relays(c))
 			continue;
 		str_cut(s->table, sizeof(s->table), credentials_name(c));
 		s->job.ready = on_hasher;

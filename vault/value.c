@@ -52,7 +52,7 @@ static void
 ask_hasher(struct job *j)
 {
 	struct exchange *x = j->owner;
-	struct msg_find m = {.table = x->table, .key = x->key};
+	struct msg_find m = {.table = x->table, .service = SERVICE_AUTH, .key = x->key};
 
 	if (pool_find(x->vault->pool, j, &m, on_found) == -1)
 		trouble(x);
@@ -87,8 +87,10 @@ on_program(void *owner, enum ipc_outcome outcome, const char *value)
 static void
 ask_program(struct exchange *x, const char *table)
 {
+	const struct program_key key = {table, SERVICE_AUTH, x->key};
+
 	str_lower(x->key);
-	x->program = program_ask(x->vault, table, x->key, on_program, x);
+	x->program = program_ask(x->vault, &key, on_program, x);
 	if (x->program == NULL)
 		trouble(x);
 }

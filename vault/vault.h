@@ -12,11 +12,13 @@
 struct backoff;
 struct exchanges;
 struct keys;
+struct oauths;
 struct passwords;
 struct pool;
 struct remotes;
 struct scram_tables;
 struct secret_finds;
+struct relay_auths;
 struct sign_links;
 struct tickets;
 
@@ -37,8 +39,10 @@ struct vault {
 	struct pool *pool;		   /* what hashers do for us */
 	struct backoff *backoff;	   /* who guesses */
 	struct exchanges *exchanges;	   /* AUTHs under way */
+	struct relay_auths *relay_auths;   /* logins of ours at other servers */
+	struct oauths *oauths;		   /* towards other servers */
 	struct secret_finds *finds;	   /* of admins, under way */
-	unsigned int nsessions;		   /* links to those who can't do without us */
+	unsigned int nclients;		   /* links to those who can't do without us */
 	int64_t drain_deadline_ms;
 	struct vault_counters counters;
 };

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HIDE_PIECE 8
+
 int
 str_copy(char *dst, size_t size, const char *src)
 {
@@ -215,6 +217,20 @@ is_word(const char *s)
 		if (!is_plain((unsigned char)*s) || strchr(" \"=", *s) != NULL)
 			return false;
 	return true;
+}
+
+void
+str_hide(char *text, const void *secret, size_t len)
+{
+	size_t piece = len < HIDE_PIECE ? len : HIDE_PIECE, end = strlen(text), until = 0, i;
+
+	/* An octet is overwritten when no later piece begins with it any more. */
+	for (i = 0; piece > 0 && i < end; i++) {
+		if (i + piece <= end && memmem(secret, len, text + i, piece) != NULL)
+			until = i + piece;
+		if (i < until)
+			text[i] = '*';
+	}
 }
 
 void

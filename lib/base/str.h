@@ -39,6 +39,11 @@ int str_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out) WARN_UNUSE
  * A backslash stays single: what is quoted already is not quoted again.
  */
 void str_escape(char *dst, size_t size, const char *src, size_t len);
+/*
+ * Servers say back what they were told: asterisks take the place of every piece of a secret in the
+ * text, of 8 octets or more, or of all of a shorter one.
+ */
+void str_hide(char *text, const void *secret, size_t len);
 /* One log or listing value: bare when it is a plain word, else "quoted" and escaped. */
 void str_quote(char *dst, size_t size, const char *src);
 

@@ -17,6 +17,7 @@
 
 #include "lib/base/bug.h"
 #include "lib/base/str.h"
+#include "lib/conf/check_url.h"
 #include "lib/conf/conf.h"
 
 #define HOSTNAME_MAX   255
@@ -45,14 +46,6 @@ is_printable(const char *s, size_t max)
 			return false;
 	}
 	return i > 0 && i <= max;
-}
-
-static bool
-is_address(const char *s)
-{
-	uint8_t scratch[16];
-
-	return inet_pton(AF_INET, s, scratch) == 1 || inet_pton(AF_INET6, s, scratch) == 1;
 }
 
 bool
@@ -138,7 +131,7 @@ check_server(const char *s)
 		if (str_u64(port, 1, UINT16_MAX, &number) == -1)
 			return false;
 	}
-	return is_address(address);
+	return check_ip(address);
 }
 
 bool
@@ -185,56 +178,4 @@ check_delimiters(const char *s)
 			return strcmp(s, "none") == 0;
 	}
 	return i > 0;
-}
-
-/* HOST, 192.0.2.1 or [2001:db8::1], with an optional :PORT. */
-static bool
-check_host_port(const char *s)
-{
-	char host[HOSTNAME_MAX + sizeof("[]:65535")], *port, *end;
-	uint64_t number;
-
-	if (str_copy(host, sizeof(host), s) == -1)
-		return false;
-	if (*host == '[') {
-		if ((end = strchr(host, ']')) == NULL)
-			return false;
-		port = end[1] == ':' ? end + 1 : NULL;
-		if (port == NULL && end[1] != '\0')
-			return false;
-		*end = '\0';
-	} else {
-		port = strchr(host, ':');
-	}
-	if (port != NULL) {
-		*port++ = '\0';
-		if (str_u64(port, 1, UINT16_MAX, &number) == -1)
-			return false;
-	}
-	return *host == '[' ? is_address(host + 1) : check_hostname(host);
-}
-
-bool
-check_relay_url(const char *s)
-{
-	static const char *const schemes[] = {"smtp", "smtp+tls", "smtp+notls", "smtps", "lmtp"};
-	const char *rest = strstr(s, "://"), *label;
-	size_t i, len;
-
-	if (rest != NULL) {
-		len = (size_t)(rest - s);
-		for (i = 0; i < NITEMS(schemes); i++) {
-			if (strlen(schemes[i]) == len && strncmp(schemes[i], s, len) == 0)
-				break;
-		}
-		if (i == NITEMS(schemes))
-			return false;
-		s = rest + 3;
-	}
-	if ((label = strrchr(s, '@')) != NULL) {
-		if (label == s || strcspn(s, " \t/") < (size_t)(label - s))
-			return false;
-		s = label + 1;
-	}
-	return check_host_port(s);
 }

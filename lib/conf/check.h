@@ -19,7 +19,5 @@ bool check_secret(const char *s);    /* printable, no longer than a string may b
 /* Of what a local part has besides letters and digits, each at most once; or "none". */
 bool check_delimiters(const char *s);
 bool check_loopback(const char *s); /* what only local clients can reach: 127.*, ::1, lo */
-/* smtp://, smtp+tls://, smtp+notls://, smtps:// or lmtp://, or no scheme; [label@]host[:port] */
-bool check_relay_url(const char *s);
 
 #endif

@@ -14,13 +14,21 @@
 #include "lib/conf/settings.h"
 
 static void
+secret_free(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+static void
 table_clear(struct conf_table *t)
 {
 	size_t i;
 
 	for (i = 0; i < t->npairs; i++) {
-		free(t->pairs[i].key);
-		free(t->pairs[i].value);
+		secret_free(t->pairs[i].key); /* a token, say, and a password */
+		secret_free(t->pairs[i].value);
 	}
 	free(t->pairs);
 	free(t->name);
@@ -70,11 +78,23 @@ action_clear(struct conf_action *a)
 {
 	char *strings[] = {a->name, a->target, a->alias, a->virtual, a->userbase, a->user,
 	    a->wrapper, a->host, a->helo, a->helo_src, a->src, a->domain_table, a->mail_from,
-	    a->auth, a->pki, a->ca, a->backup_name};
+	    a->auth, a->pki, a->ca, a->backup_name, a->host_table, a->fingerprint, a->proxy};
 	size_t i;
 
 	for (i = 0; i < NITEMS(strings); i++)
 		free(strings[i]);
+}
+
+static void
+oauth_clear(struct conf_oauth *o)
+{
+	char *strings[] = {o->name, o->user, o->tenant, o->client_id, o->scope, o->device_url,
+	    o->auth_url, o->token_url, o->key, o->key_id, o->audience};
+	size_t i;
+
+	for (i = 0; i < NITEMS(strings); i++)
+		free(strings[i]);
+	secret_free(o->client_secret);
 }
 
 static void
@@ -112,6 +132,12 @@ conf_free(struct conf *c)
 		action_clear(&c->actions[i]);
 	for (i = 0; i < c->nrules; i++)
 		rule_clear(&c->rules[i]);
+	for (i = 0; i < c->nlimits; i++)
+		free(c->limits[i].name);
+	for (i = 0; i < c->noauths; i++)
+		oauth_clear(&c->oauths[i]);
+	free(c->limits);
+	free(c->oauths);
 	free(c->listeners);
 	free(c->tables);
 	free(c->pkis);
@@ -184,6 +210,18 @@ conf_filter_find(const struct conf *c, const char *name)
 	for (i = 0; i < c->nfilters; i++) {
 		if (is_named(c->filters[i].name, name))
 			return &c->filters[i];
+	}
+	return NULL;
+}
+
+const struct conf_oauth *
+conf_oauth_find(const struct conf *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->noauths; i++) {
+		if (is_named(c->oauths[i].name, name))
+			return &c->oauths[i];
 	}
 	return NULL;
 }

@@ -166,8 +166,16 @@ struct conf_action {
 	char *alias, *virtual, *userbase, *user, *wrapper; /* table names; user is an account */
 	int64_t ttl_s;					   /* 0: the queue's */
 	/* relay */
-	char *host; /* "smtp://[label@]host[:port]"; NULL: the recipient domain's MX */
-	char *helo, *helo_src, *src, *domain_table, *mail_from, *auth, *pki, *ca, *backup_name;
+	char *
+	    host; /* a URL of lib/mail/relay_url.h; NULL: host_table, domain_table, or the domain's MX */
+	/* Tables.  host_table: a list of URLs, tried in order, or a mapping of senders to such lists. */
+	char *host_table, *domain_table;
+	char *src; /* a list of addresses, used in turn, or a mapping of senders to such lists */
+	char *helo_src; /* a mapping of those addresses to names */
+	char *helo, *mail_from, *auth, *pki, *ca, *backup_name;
+	char *
+	    fingerprint; /* "SHA256:<hex>" of the certificate or "SPKI:<hex>" of its key; several by commas */
+	char *proxy; /* "socks5://address:port" (RFC 1928) */
 	bool backup, tls_required, tls_no_verify;
 	bool srs; /* senders of forwarded mail are rewritten; there is an srs key then */
 };
@@ -207,6 +215,8 @@ struct conf_rule {
 
 enum conf_bare_lf { CONF_BARE_LF_REFUSE, CONF_BARE_LF_NORMALIZE };
 enum conf_switch { CONF_NO, CONF_YES };
+/* What is done when mail to a domain would be less protected than it was. */
+enum conf_remember { CONF_REMEMBER_OFF, CONF_REMEMBER_WARN, CONF_REMEMBER_ENFORCE };
 /* Which addresses of a host are used, and which of them first. */
 enum conf_family {
 	CONF_FAMILY_PREFER_IPV6,
@@ -214,6 +224,60 @@ enum conf_family {
 	CONF_FAMILY_ANY, /* in turn, either first */
 	CONF_FAMILY_IPV6,
 	CONF_FAMILY_IPV4
+};
+
+/* -- limits on what goes out: "mta limit" -- */
+
+/* What is counted together. */
+enum conf_scope {
+	CONF_SCOPE_DOMAIN, /* what mail is for: the recipients' domain */
+	CONF_SCOPE_RELAY,  /* an action's servers, whatever the domain: a smarthost */
+	CONF_SCOPE_SOURCE, /* the address that we connect from */
+	CONF_SCOPE_MX,	   /* who runs the servers: the last labels of the MX host's name */
+	CONF_SCOPE_HOST,   /* one address */
+	CONF_SCOPE_ROUTE,  /* a source and a host */
+	CONF_SCOPE__MAX
+};
+
+#define CONF_LIMIT_UNSET (-1)
+
+struct
+    conf_limit { /* one "mta limit" statement; a later one goes before an earlier, a narrower before a wider */
+	enum conf_scope of;		      /* DOMAIN, MX or SOURCE; with name NULL: everything */
+	char *name;			      /* a domain, "*.domain", or an address */
+	int64_t connections[CONF_SCOPE__MAX]; /* at once; UNSET where not given */
+	int64_t
+	    delay_ms[CONF_SCOPE__MAX]; /* from the start of one connection to that of the next */
+	int64_t rate[CONF_SCOPE__MAX]; /* messages a minute */
+	int64_t session_mails;	       /* messages a connection */
+	int64_t session_delay_ms;      /* from one message to the next */
+	int64_t session_idle_ms;       /* a connection is kept for more */
+};
+
+/* -- OAuth 2 towards other servers: "oauth LABEL" -- */
+
+enum conf_oauth_provider { CONF_OAUTH_OTHER, CONF_OAUTH_GOOGLE, CONF_OAUTH_MICROSOFT };
+enum conf_oauth_grant {
+	CONF_OAUTH_DEVICE, /* RFC 8628 */
+	CONF_OAUTH_CODE,   /* RFC 6749 4.1 with PKCE (RFC 7636) */
+	CONF_OAUTH_CLIENT, /* client credentials, RFC 6749 4.4 */
+	CONF_OAUTH_JWT	   /* a signed assertion, RFC 7523 */
+};
+
+/* Presets are filled in by the parser: only what is optional is NULL. */
+struct conf_oauth {
+	char *name; /* the label in a relay's URL */
+	enum conf_oauth_provider provider;
+	enum conf_oauth_grant grant;
+	char *user;		     /* the mailbox that mail is sent as */
+	char *tenant;		     /* of microsoft: which organization; or NULL */
+	char *client_id;	     /* "" in roles but the vault's */
+	char *client_secret, *scope; /* or NULL; the secret is the vault's alone */
+	char *device_url, *auth_url; /* NULL where the grant needs none */
+	char *token_url;
+	char
+	    *key; /* CONF_OAUTH_JWT: path of the private key (PEM); NULL but in the parent's part */
+	char *key_id, *audience; /* of the assertion; or NULL */
 };
 
 /* One member a plain setting; conf/settings.h lists them with default and range. */
@@ -255,6 +319,11 @@ struct conf_values {
 	uint64_t auth_processes;     /* hashers; 0: one per core, 4 at most */
 	uint64_t delivery_max_connections, delivery_max_per_destination;
 	int64_t delivery_timeout_s;
+	uint64_t mta_remember_tls; /* enum conf_remember */
+	int64_t mta_remember_s;	   /* what was not seen for so long is forgotten */
+	uint64_t mta_chunking;	   /* enum conf_switch: BDAT where it is offered (RFC 3030) */
+	char *vault_directory,
+	    *vault_key; /* what the vault keeps on disk, and the key it is sealed with */
 };
 
 struct conf {
@@ -273,6 +342,11 @@ struct conf {
 	size_t nrules;
 	struct conf_filter *filters;
 	size_t nfilters;
+	struct conf_limit *limits; /* delivery's */
+	size_t nlimits;
+	struct conf_oauth
+	    *oauths; /* the vault's; of fetch only the URLs, of delivery and lookup the names */
+	size_t noauths;
 };
 
 /* A fault in the text: where, what, and what may have been meant. */
@@ -323,12 +397,14 @@ void conf_error_print(const struct conf_error *e, struct buf *out);
 #define CONF_FOR_VAULT	  0x40U
 #define CONF_FOR_HASHER	  0x80U
 #define CONF_FOR_TABLE	  0x100U
-#define CONF_FOR_ALL	  0x1ffU
+#define CONF_FOR_FETCH	  0x200U
+#define CONF_FOR_ALL	  0x3ffU
 int conf_dump(const struct conf *c, unsigned int roles, struct buf *out) WARN_UNUSED;
 
 const struct conf_table *conf_table_find(const struct conf *c, const char *name);
 const struct conf_action *conf_action_find(const struct conf *c, const char *name);
 const struct conf_filter *conf_filter_find(const struct conf *c, const char *name);
+const struct conf_oauth *conf_oauth_find(const struct conf *c, const char *name);
 /* Whether the filter, or any member of the chain, acts at a phase. */
 bool conf_filter_acts(const struct conf *c, const struct conf_filter *f, enum conf_phase phase);
 /* "connect", "mail-from"... */

@@ -8,20 +8,23 @@
  * name of a table and not its contents gets "table NAME elsewhere".  Where a
  * private key lies is told to those who read it, parent and vault.  A secret
  * that stands in the configuration itself is in the vault's part and no other,
- * the whole for people included.
+ * the whole for people included, where what a table of secrets has is "...".
  */
 #include "lib/conf/dump.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/str.h"
 #include "lib/conf/backend.h"
+#include "lib/conf/check_url.h"
 #include "lib/conf/conf.h"
 #include "lib/conf/filter.h"
+#include "lib/conf/limit_words.h"
 #include "lib/conf/match.h"
 #include "lib/conf/option.h"
 #include "lib/conf/settings.h"
+
+#define HIDDEN "..."
 
 /* Lookup can tell then what a listener's sessions may do. */
 #define ROLES_LISTENER (CONF_FOR_PARENT | CONF_FOR_SESSION | CONF_FOR_VAULT | CONF_FOR_LOOKUP)
@@ -33,6 +36,12 @@
 /* That are told that there is a table, even when nothing they know of names it. */
 #define ROLES_TABLE_NAME CONF_FOR_LOOKUP
 #define ROLES_ACTION	 (CONF_FOR_PARENT | CONF_FOR_QUEUE | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
+/* The vault is told of those that may ask it for credentials. */
+#define ROLES_RELAY (ROLES_ACTION | CONF_FOR_VAULT)
+#define ROLES_LIMIT (CONF_FOR_PARENT | CONF_FOR_DELIVERY)
+/* Whose labels are known, of what is to be known of each see oauth_options. */
+#define ROLES_OAUTH \
+	(CONF_FOR_PARENT | CONF_FOR_VAULT | CONF_FOR_FETCH | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
 /* Lookup has to tell which addresses share a mailbox. */
 #define ROLES_TARGET (CONF_FOR_PARENT | CONF_FOR_LOOKUP | CONF_FOR_DELIVERY)
 #define ROLES_RULE   (CONF_FOR_PARENT | CONF_FOR_LOOKUP)
@@ -145,6 +154,18 @@ settings_name(const struct conf *c, unsigned int roles, const char *table)
 	return false;
 }
 
+/* Whether any of these roles gets the action: the vault those with credentials alone. */
+static bool
+has_action(unsigned int roles, const struct conf_action *a)
+{
+	char label[CONF_NAME_MAX + 1];
+
+	if ((roles & ROLES_ACTION) != 0)
+		return true;
+	return (roles & ROLES_RELAY) != 0 &&
+	       (a->auth != NULL || (a->host != NULL && relay_url_label(a->host, label)));
+}
+
 /* Whether what these roles get refers to the table, pki or ca. */
 static bool
 is_named(const struct conf *c, unsigned int roles, enum option_named what, const char *name)
@@ -155,8 +176,9 @@ is_named(const struct conf *c, unsigned int roles, enum option_named what, const
 		if (option_names(&listener_options, &c->listeners[i], roles, what, name))
 			return true;
 	}
-	for (i = 0; (roles & ROLES_ACTION) != 0 && i < c->nactions; i++) {
-		if (option_names(&action_options, &c->actions[i], roles, what, name))
+	for (i = 0; i < c->nactions; i++) {
+		if (has_action(roles, &c->actions[i]) &&
+		    option_names(&action_options, &c->actions[i], roles, what, name))
 			return true;
 	}
 	if (what != OPTION_NAMED_TABLE)
@@ -167,7 +189,7 @@ is_named(const struct conf *c, unsigned int roles, enum option_named what, const
 }
 
 static int
-dump_pairs(const struct conf_table *t, struct buf *out)
+dump_pairs(const struct conf_table *t, bool hidden, struct buf *out)
 {
 	size_t i;
 
@@ -179,7 +201,8 @@ dump_pairs(const struct conf_table *t, struct buf *out)
 		if (buf_append_str(out, "\t") == -1 || dump_string(pair->key, out) == -1)
 			return -1;
 		if (pair->value != NULL &&
-		    (buf_append_str(out, " = ") == -1 || dump_string(pair->value, out) == -1))
+		    (buf_append_str(out, " = ") == -1 ||
+			dump_string(hidden ? HIDDEN : pair->value, out) == -1))
 			return -1;
 		if (buf_append_str(out, "\n") == -1)
 			return -1;
@@ -201,7 +224,7 @@ dump_path(const struct conf_table *t, struct buf *out)
 }
 
 static int
-dump_table(const struct conf_table *t, bool contents, struct buf *out)
+dump_table(const struct conf_table *t, bool contents, bool hidden, struct buf *out)
 {
 	int r;
 
@@ -212,7 +235,7 @@ dump_table(const struct conf_table *t, bool contents, struct buf *out)
 	else if (t->path != NULL)
 		r = buf_append_str(out, " ") == -1 ? -1 : dump_path(t, out);
 	else
-		r = dump_pairs(t, out);
+		r = dump_pairs(t, hidden, out);
 	return r == -1 ? -1 : buf_append_str(out, "\n");
 }
 
@@ -224,10 +247,11 @@ dump_tables(const struct conf *c, unsigned int roles, struct buf *out)
 	for (i = 0; i < c->ntables; i++) {
 		const struct conf_table *t = &c->tables[i];
 		bool contents = (roles & conf_table_roles(c, t)) != 0;
+		bool hidden = roles != CONF_FOR_VAULT && conf_table_is_secret(c, t->name);
 
 		if ((contents || (roles & ROLES_TABLE_NAME) != 0 ||
 			is_named(c, roles, OPTION_NAMED_TABLE, t->name)) &&
-		    dump_table(t, contents, out) == -1)
+		    dump_table(t, contents, hidden, out) == -1)
 			return -1;
 	}
 	return 0;
@@ -286,74 +310,13 @@ dump_cas(const struct conf *c, unsigned int roles, struct buf *out)
 }
 
 static int
-dump_check(const struct conf_filter_test *t, struct buf *out)
-{
-	if (buf_printf(out, " %s%s%s", t->negated ? "!" : "", filter_words[t->kind].word,
-		t->regex ? " regex" : "") == -1)
-		return -1;
-	if (t->table == NULL)
-		return 0;
-	return buf_append_str(out, " ") == -1 ? -1 : dump_table_name(t->table, out);
-}
-
-static int
-dump_decision(const struct conf_filter *f, struct buf *out)
-{
-	char reply[CONF_REPLY_MAX + 32];
-	const char *value = f->text;
-
-	if (buf_printf(out, " %s", filter_decision_word(f->decision)) == -1)
-		return -1;
-	if (value == NULL)
-		return 0;
-	if (f->code != 0) {
-		(void)snprintf(reply, sizeof(reply), "%d %s %s", f->code, f->status, f->text);
-		value = reply;
-	}
-	return buf_append_str(out, " ") == -1 ? -1 : dump_string(value, out);
-}
-
-static int
-dump_phase(const struct conf_filter *f, struct buf *out)
-{
-	size_t i;
-
-	if (buf_printf(out, " phase %s match", conf_phase_name(f->phase)) == -1)
-		return -1;
-	for (i = 0; i < f->ntests; i++) {
-		if (dump_check(&f->tests[i], out) == -1)
-			return -1;
-	}
-	return dump_decision(f, out);
-}
-
-static int
-dump_chain(const struct conf_filter *f, struct buf *out)
-{
-	size_t i;
-
-	if (buf_append_str(out, " chain {") == -1)
-		return -1;
-	for (i = 0; i < f->nmembers; i++) {
-		if (buf_append_str(out, " ") == -1 || dump_string(f->members[i], out) == -1)
-			return -1;
-	}
-	return buf_append_str(out, " }");
-}
-
-static int
 dump_filters(const struct conf *c, unsigned int roles, struct buf *out)
 {
 	size_t i;
 
-	for (i = 0; (roles & ROLES_FILTER) != 0 && i < c->nfilters; i++) {
-		const struct conf_filter *f = &c->filters[i];
-
-		if (buf_append_str(out, "filter ") == -1 || dump_string(f->name, out) == -1 ||
-		    (f->chain ? dump_chain : dump_phase)(f, out) == -1 ||
-		    buf_printf(out, " line %u\n", f->line) == -1)
+	for (i = 0; (roles & ROLES_FILTER) != 0 && i < c->nfilters; i++)
+		if (dump_filter(&c->filters[i], out) == -1)
 			return -1;
-	}
 	return 0;
 }
 
@@ -395,9 +358,11 @@ dump_actions(const struct conf *c, unsigned int roles, struct buf *out)
 {
 	size_t i;
 
-	for (i = 0; (roles & ROLES_ACTION) != 0 && i < c->nactions; i++) {
+	for (i = 0; i < c->nactions; i++) {
 		const struct conf_action *a = &c->actions[i];
 
+		if (!has_action(roles, a))
+			continue;
 		if (buf_append_str(out, "action ") == -1 || dump_string(a->name, out) == -1 ||
 		    buf_printf(out, " %s", dump_action_kind(a)) == -1)
 			return -1;
@@ -451,12 +416,34 @@ dump_rules(const struct conf *c, unsigned int roles, struct buf *out)
 	return 0;
 }
 
+static int
+dump_limits(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; (roles & ROLES_LIMIT) != 0 && i < c->nlimits; i++)
+		if (limit_dump(&c->limits[i], out) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+dump_oauths(const struct conf *c, unsigned int roles, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; (roles & ROLES_OAUTH) != 0 && i < c->noauths; i++)
+		if (oauth_dump(&c->oauths[i], roles, out) == -1)
+			return -1;
+	return 0;
+}
+
 int
 conf_dump(const struct conf *c, unsigned int roles, struct buf *out)
 {
 	static int (*const parts[])(const struct conf *, unsigned int, struct buf *) = {
-	    dump_settings, dump_tables, dump_pkis, dump_cas, dump_filters, dump_listeners,
-	    dump_actions, dump_rules};
+	    dump_settings, dump_limits, dump_tables, dump_pkis, dump_cas, dump_oauths, dump_filters,
+	    dump_listeners, dump_actions, dump_rules};
 	size_t i;
 
 	for (i = 0; i < NITEMS(parts); i++) {

@@ -9,6 +9,8 @@
 int dump_string(const char *s, struct buf *out) WARN_UNUSED;	    /* quoted */
 int dump_table_name(const char *name, struct buf *out) WARN_UNUSED; /* <"name"> */
 
+int dump_filter(const struct conf_filter *f, struct buf *out) WARN_UNUSED; /* a line of it */
+
 /* The method's word: "maildir". */
 const char *dump_action_kind(const struct conf_action *a);
 

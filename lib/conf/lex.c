@@ -29,12 +29,17 @@ lex_free(struct lexer *l)
 {
 	size_t i;
 
+	/* Passwords may stand in all of these. */
 	for (i = 0; i < l->nsources; i++) {
 		free(l->sources[i].name);
+		if (l->sources[i].text != NULL)
+			explicit_bzero(l->sources[i].text, l->sources[i].len);
 		free(l->sources[i].text);
 	}
 	for (i = 0; i < l->nmacros; i++) {
 		free(l->macros[i].name);
+		if (l->macros[i].value != NULL)
+			explicit_bzero(l->macros[i].value, strlen(l->macros[i].value));
 		free(l->macros[i].value);
 	}
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Options by table: parse, dump, and what they refer to.
+ * Options by table: the parser.
  *
- * Invariant: what option_dump() writes, option_parse() reads into an equal
- * object.  A row is given at most once, and of the rows that share a member
+ * Invariant: a row is given at most once, and of the rows that share a member
  * only one.
  */
 #include "lib/conf/option.h"
@@ -14,32 +13,18 @@
 
 #include "lib/base/str.h"
 #include "lib/conf/check.h"
-#include "lib/conf/dump.h"
+#include "lib/conf/check_url.h"
 #include "lib/conf/size.h"
 #include "lib/conf/tls_words.h"
 
 #define OPTIONS_MAX 64
 
 _Static_assert(sizeof(enum conf_tls) == sizeof(int), "OPTION_CHOICE stores an int");
+_Static_assert(sizeof(enum conf_oauth_provider) == sizeof(int), "OPTION_WORD stores an int");
+_Static_assert(sizeof(enum conf_oauth_grant) == sizeof(int), "OPTION_WORD stores an int");
 
 static const char *const service_names[] = {"smtp", "smtps", "submission", "submissions"};
 static const uint16_t service_ports[] = {25, 465, 587, 465};
-
-/* What the values of options refer to. */
-static const struct {
-	enum option_named named;
-	enum reference_kind reference;
-} named[] = {
-    [OPTION_MAPPING] = {OPTION_NAMED_TABLE, REFERENCE_MAPPING},
-    [OPTION_LIST] = {OPTION_NAMED_TABLE, REFERENCE_NETWORKS},
-    [OPTION_PASSWORDS] = {OPTION_NAMED_TABLE, REFERENCE_PASSWORDS},
-    [OPTION_TOKENS] = {OPTION_NAMED_TABLE, REFERENCE_TOKENS},
-    [OPTION_CREDENTIALS] = {OPTION_NAMED_TABLE, REFERENCE_CREDENTIALS},
-    [OPTION_PKI] = {OPTION_NAMED_PKI, REFERENCE_PKI},
-    [OPTION_PKIS] = {OPTION_NAMED_PKI, REFERENCE_PKI},
-    [OPTION_CA] = {OPTION_NAMED_CA, REFERENCE_CA},
-    [OPTION_PORT] = {OPTION_NAMED_NOTHING, REFERENCE_LIST}, /* the last type */
-};
 
 /* Those that are text of some form. */
 static const struct {
@@ -51,6 +36,11 @@ static const struct {
     [OPTION_NAME] = {"a name", check_name},
     [OPTION_HOSTNAME] = {"a host name", check_hostname},
     [OPTION_ACCOUNT] = {"an account name", check_account},
+    [OPTION_FINGERPRINTS] = {"SHA256: or SPKI: and 64 hexadecimal digits", check_fingerprints},
+    [OPTION_PROXY] = {"a proxy such as socks5://192.0.2.1:1080", check_proxy},
+    [OPTION_ADDRESS] = {"a mail address", check_address},
+    [OPTION_HTTPS] = {"a URL that begins with https://", check_https},
+    [OPTION_PATH] = {"an absolute path", check_path},
 };
 
 static int
@@ -149,12 +139,44 @@ parse_protocols(struct parser *p, char **text)
 }
 
 static int
-parse_url(struct parser *p, char **url)
+parse_url(struct parser *p, const struct option *row, void *object)
 {
-	if ((parse_is_punct(p, '<') || parse_is_punct(p, '{')) &&
-	    parse_supported(p, &p->tok.at, "action", "host list") == -1)
-		return -1;
-	return parse_checked(p, "a host such as smtp://mx.example.org:25", check_relay_url, url);
+	if (parse_is_punct(p, '<') || parse_is_punct(p, '{'))
+		return parse_table(
+		    p, option_refers[row->type].reference, (void *)((char *)object + row->value));
+	return parse_checked(p, "a host such as smtp://mx.example.org:25", check_relay_url,
+	    (void *)((char *)object + row->offset));
+}
+
+static int
+parse_choice(struct parser *p, const struct option *row, void *member)
+{
+	const char *const *words = option_words[row->value].words;
+	int i;
+
+	for (i = 0; words[i] != NULL; i++) {
+		if (parse_is_word(p, words[i])) {
+			memcpy(member, &i, sizeof(i));
+			parse_advance(p);
+			return 0;
+		}
+	}
+	return parse_unknown(p, option_words[row->value].what, words);
+}
+
+/* Never shown, not in an error either. */
+static int
+parse_secret(struct parser *p, char **secret)
+{
+	if (p->read == NULL && parse_take_word(p, "elsewhere")) {
+		free(*secret);
+		return (*secret = strdup("")) == NULL ? parse_fail(p, "out of memory") : 0;
+	}
+	if (!parse_is_name(p))
+		return parse_expected(p, "a secret");
+	if (!check_secret(p->tok.text))
+		return parse_fail(p, "this is not a secret of 1 to 1024 printable characters");
+	return parse_string(p, "a secret", CONF_STRING_MAX, secret);
 }
 
 static int
@@ -170,22 +192,29 @@ parse_option_value(struct parser *p, const struct option *row, void *object)
 	case OPTION_CHOICE:
 		memcpy(member, &choice, sizeof(choice));
 		return 0;
+	case OPTION_WORD:
+		return parse_choice(p, row, member);
 	case OPTION_PASSWORDS:
 		return parse_passwords(p, row, object);
 	case OPTION_MAPPING:
 	case OPTION_LIST:
 	case OPTION_TOKENS:
 	case OPTION_CREDENTIALS:
-		return parse_table(p, named[row->type].reference, member);
+	case OPTION_URL_MAP:
+	case OPTION_SOURCES:
+	case OPTION_HELOS:
+		return parse_table(p, option_refers[row->type].reference, member);
 	case OPTION_PKI:
 	case OPTION_CA:
-		return parse_lower(p, named[row->type].reference, member);
+		return parse_lower(p, option_refers[row->type].reference, member);
 	case OPTION_PKIS:
 		return parse_pkis(p, row, object);
 	case OPTION_FILTER:
 		return parse_filter_use(p, member);
 	case OPTION_URL:
-		return parse_url(p, member);
+		return parse_url(p, row, object);
+	case OPTION_SECRET:
+		return parse_secret(p, member);
 	case OPTION_STRING:
 		return parse_string(p, "a value", CONF_STRING_MAX, member);
 	case OPTION_PROTOCOLS:
@@ -195,6 +224,11 @@ parse_option_value(struct parser *p, const struct option *row, void *object)
 	case OPTION_NAME:
 	case OPTION_HOSTNAME:
 	case OPTION_ACCOUNT:
+	case OPTION_FINGERPRINTS:
+	case OPTION_PROXY:
+	case OPTION_ADDRESS:
+	case OPTION_HTTPS:
+	case OPTION_PATH:
 		return parse_checked(p, texts[row->type].what, texts[row->type].check, member);
 	case OPTION_DURATION:
 		return parse_duration(p, member);
@@ -298,145 +332,4 @@ option_was_given(const struct option_table *table, const struct option_run *run,
 			return (run->seen >> i & 1) != 0;
 	}
 	return false;
-}
-
-static int
-dump_named(const char *word, const char *name, bool table, struct buf *out)
-{
-	if (name == NULL)
-		return 0;
-	if (buf_printf(out, " %s ", word) == -1)
-		return -1;
-	return table ? dump_table_name(name, out) : dump_string(name, out);
-}
-
-static int
-dump_names(const char *word, char *const *names, size_t n, struct buf *out)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (dump_named(word, names[i], false, out) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-dump_option(const struct option *row, const void *object, struct buf *out)
-{
-	const void *member = (const char *)object + row->offset;
-	const void *value = (const char *)object + row->value;
-	char text[SIZE_TEXT_MAX];
-	int choice;
-
-	switch (row->type) {
-	case OPTION_FLAG:
-		return *(const bool *)member ? buf_printf(out, " %s", row->word) : 0;
-	case OPTION_CHOICE:
-		memcpy(&choice, member, sizeof(choice));
-		return choice == (int)row->value ? buf_printf(out, " %s", row->word) : 0;
-	case OPTION_PASSWORDS:
-		if (!*(const bool *)member)
-			return 0;
-		if (*(char *const *)value == NULL)
-			return buf_printf(out, " %s", row->word);
-		return dump_named(row->word, *(char *const *)value, true, out);
-	case OPTION_PKIS:
-		return dump_names(
-		    row->word, *(char *const *const *)member, *(const size_t *)value, out);
-	case OPTION_MAPPING:
-	case OPTION_LIST:
-	case OPTION_TOKENS:
-	case OPTION_CREDENTIALS:
-		return dump_named(row->word, *(char *const *)member, true, out);
-	case OPTION_PKI:
-	case OPTION_CA:
-	case OPTION_FILTER:
-	case OPTION_CIPHERS:
-	case OPTION_PROTOCOLS:
-	case OPTION_CURVES:
-	case OPTION_STRING:
-	case OPTION_URL:
-	case OPTION_NAME:
-	case OPTION_HOSTNAME:
-	case OPTION_ACCOUNT:
-		return dump_named(row->word, *(char *const *)member, false, out);
-	case OPTION_DURATION:
-		if (*(const int64_t *)member == 0)
-			return 0;
-		size_format_duration(text, *(const int64_t *)member);
-		return buf_printf(out, " %s %s", row->word, text);
-	case OPTION_PORT:
-		return buf_printf(out, " %s %u", row->word, *(const uint16_t *)member);
-	}
-	return 0;
-}
-
-int
-option_dump(const struct option_table *table, const void *object, unsigned int kind,
-    unsigned int roles, struct buf *out)
-{
-	size_t i;
-
-	for (i = 0; i < table->nrows; i++) {
-		const struct option *row = &table->rows[i];
-
-		if ((row->roles & roles) != 0 && (row->kinds & kind) != 0 &&
-		    dump_option(row, object, out) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static bool
-row_names(const struct option *row, const void *object, const char *name)
-{
-	const char *member = (const char *)object + row->offset;
-	const char *value = (const char *)object + row->value;
-	char *const *names;
-	size_t i, n = 1;
-
-	if (row->type == OPTION_PKIS) {
-		memcpy(&names, member, sizeof(names));
-		memcpy(&n, value, sizeof(n));
-	} else {
-		names = (const void *)(row->type == OPTION_PASSWORDS ? value : member);
-	}
-	for (i = 0; i < n; i++) {
-		if (names[i] != NULL && strcmp(names[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool
-option_names(const struct option_table *table, const void *object, unsigned int roles,
-    enum option_named what, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < table->nrows; i++) {
-		const struct option *row = &table->rows[i];
-
-		if ((row->roles & roles) != 0 && named[row->type].named == what &&
-		    row_names(row, object, name))
-			return true;
-	}
-	return false;
-}
-
-unsigned int
-option_services(const struct option_table *table, const void *object, const char *name)
-{
-	unsigned int services = 0;
-	size_t i;
-
-	for (i = 0; i < table->nrows; i++) {
-		const struct option *row = &table->rows[i];
-
-		if (named[row->type].named == OPTION_NAMED_TABLE && row_names(row, object, name))
-			services |= 1U << row->service;
-	}
-	return services;
 }

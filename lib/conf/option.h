@@ -17,6 +17,7 @@
 enum option_type {
 	OPTION_FLAG,	    /* bool */
 	OPTION_CHOICE,	    /* int: takes value */
+	OPTION_WORD,	    /* int: the number of the word that follows, of the words at value */
 	OPTION_MAPPING,	    /* a mapping's name */
 	OPTION_LIST,	    /* a list's name */
 	OPTION_PASSWORDS,   /* bool, and at value (an offset) the name of such a table or NULL */
@@ -30,13 +31,30 @@ enum option_type {
 	OPTION_PROTOCOLS,
 	OPTION_CURVES,
 	OPTION_STRING,
-	OPTION_URL, /* where to relay to */
+	OPTION_URL,	/* where to relay to; or at value (an offset) the name of a table of such */
+	OPTION_URL_MAP, /* a mapping of domains to such */
+	OPTION_SOURCES, /* a table of addresses to connect from */
+	OPTION_HELOS,	/* a mapping of those to host names */
+	OPTION_FINGERPRINTS,
+	OPTION_PROXY,
+	OPTION_ADDRESS, /* user@domain */
+	OPTION_HTTPS,	/* a URL */
+	OPTION_PATH,
+	OPTION_SECRET, /* any text, which the vault alone is told */
 	OPTION_NAME,
 	OPTION_HOSTNAME,
 	OPTION_ACCOUNT,
 	OPTION_DURATION, /* int64_t seconds, not 0 */
 	OPTION_PORT	 /* uint16_t */
 };
+
+/* What an OPTION_WORD may be, in the order of the numbers. */
+enum option_words { OPTION_WORDS_PROVIDERS, OPTION_WORDS_GRANTS };
+struct option_choice {
+	const char *what;
+	const char *words[5];
+};
+extern const struct option_choice option_words[];
 
 struct option {
 	const char *word;
@@ -70,7 +88,13 @@ option_was_given(const struct option_table *table, const struct option_run *run,
 /* Appends those that are set, that its kind has and any of the roles gets, each after a space. */
 int option_dump(const struct option_table *table, const void *object, unsigned int kind,
     unsigned int roles, struct buf *out) WARN_UNUSED;
+/* What values refer to, by type of option. */
 enum option_named { OPTION_NAMED_NOTHING, OPTION_NAMED_TABLE, OPTION_NAMED_PKI, OPTION_NAMED_CA };
+struct option_reference {
+	enum option_named named;
+	enum reference_kind reference;
+};
+extern const struct option_reference option_refers[];
 /* Whether one that any of the roles gets names this table, pki or ca. */
 bool option_names(const struct option_table *table, const void *object, unsigned int roles,
     enum option_named what, const char *name);
@@ -82,7 +106,13 @@ option_services(const struct option_table *table, const void *object, const char
 unsigned int listener_option_kind(const struct conf_listener *l);
 unsigned int action_option_kind(const struct conf_action *a);
 
+#define OAUTH_KIND 1U /* there is one kind */
+
 extern const struct option_table listener_options;
 extern const struct option_table action_options;
+extern const struct option_table oauth_options;
+
+/* The statement, with its newline; with the word "elsewhere" but for the parent. */
+int oauth_dump(const struct conf_oauth *o, unsigned int roles, struct buf *out) WARN_UNUSED;
 
 #endif

@@ -31,6 +31,7 @@ static const struct {
     {"include", parse_include},
     {"listen", parse_listen},
     {"match", parse_match},
+    {"oauth", parse_oauth},
     {"pki", parse_pki},
     {"table", parse_table_statement},
 };
@@ -241,6 +242,7 @@ parser_free(struct parser *p)
 	for (i = 0; i < p->nrefs; i++)
 		free(p->refs[i].name);
 	free(p->refs);
+	explicit_bzero(&p->tok, sizeof(p->tok));
 	free(p);
 }
 

@@ -33,11 +33,14 @@
 #define PARSE_FILTERS_MAX   1024
 #define PARSE_MEMBERS_MAX   64 /* of one chain */
 #define PARSE_CHECKS_MAX    16 /* conditions of one filter */
+#define PARSE_LIMITS_MAX    1024
+#define PARSE_OAUTHS_MAX    256
 
 enum reference_kind {
 	/* a table, or one value in its place */
 	REFERENCE_LIST,
 	REFERENCE_NETWORKS, /* a list of them */
+	REFERENCE_SOURCES,  /* addresses to connect from */
 	REFERENCE_ANY,
 	REFERENCE_LIST_REGEX,
 	REFERENCE_ANY_REGEX,
@@ -46,11 +49,15 @@ enum reference_kind {
 	REFERENCE_PASSWORDS,
 	REFERENCE_TOKENS,
 	REFERENCE_CREDENTIALS,
+	REFERENCE_URLS,	   /* hosts to relay to: a list, or a mapping to such lists */
+	REFERENCE_URL_MAP, /* the mapping alone */
+	REFERENCE_HELOS,   /* addresses, and host names */
 	/* something else */
 	REFERENCE_ACTION,
 	REFERENCE_PKI,
 	REFERENCE_CA,
-	REFERENCE_FILTER
+	REFERENCE_FILTER,
+	REFERENCE_OAUTH
 };
 
 struct reference { /* a name that was used, to be found when all is read */
@@ -80,6 +87,7 @@ struct parser {
 	struct pki_note pki_notes[PARSE_PKIS_MAX];
 	bool pki_seen; /* there was such a statement, in order or not */
 	struct place listener_at[PARSE_LISTENERS_MAX]; /* no source: given up, or another role's */
+	struct place action_at[PARSE_ACTIONS_MAX];
 	struct place srs_at; /* the first action that needs a key for that */
 	struct token tok;
 	struct lexer lex;
@@ -133,11 +141,17 @@ int parse_match(struct parser *p) WARN_UNUSED;
 int parse_filter(struct parser *p) WARN_UNUSED;
 int parse_pki(struct parser *p) WARN_UNUSED;
 int parse_ca(struct parser *p) WARN_UNUSED;
+int parse_oauth(struct parser *p) WARN_UNUSED;
+int parse_limit(struct parser *p) WARN_UNUSED; /* after "mta limit" */
 int parse_setting(struct parser *p, const char *group) WARN_UNUSED;
 /* The value of the listener option: a name, or { ... } into a chain; *out: its name. */
 int parse_filter_use(struct parser *p, char **out) WARN_UNUSED;
 /* "WHAT 'NAME'", with the nearest name that is defined. */
 void parse_undefined(struct parser *p, const struct reference *r, const char *what);
+/* parse_relay.c: what tables of a relay have in them, and its labels. */
+void
+parse_check_relay_table(struct parser *p, const struct reference *r, const struct conf_table *t);
+void parse_check_relays(struct parser *p);
 /* What can only be said when all was read. */
 void parse_finish(struct parser *p);
 

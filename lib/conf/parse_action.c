@@ -12,6 +12,7 @@
 
 #include "lib/base/str.h"
 #include "lib/conf/check.h"
+#include "lib/conf/check_url.h"
 #include "lib/conf/dump.h"
 #include "lib/conf/pattern.h"
 
@@ -23,6 +24,7 @@
 #define Q	   CONF_FOR_QUEUE
 #define L	   CONF_FOR_LOOKUP
 #define D	   CONF_FOR_DELIVERY
+#define V	   CONF_FOR_VAULT /* it has to know whom it gives credentials to */
 
 #define TABLE(word, type, member, service, kinds, roles, ...)                        \
 	{                                                                            \
@@ -43,17 +45,21 @@ static const struct option action_rows[] = {
     TABLE("userbase", MAPPING, userbase, USERINFO, LOCAL, L, NULL),
     ROW("user", ACCOUNT, user, PROGRAM, L | D, NULL),
     ROW("wrapper", NAME, wrapper, LOCAL, D, NULL),
-    ROW("host", URL, host, RELAY, L | D, NULL),
+    {"host", OPTION_URL, offsetof(struct conf_action, host),
+	offsetof(struct conf_action, host_table), RELAY, L | D | V | CONF_FOR_PARENT,
+	SERVICE_RELAYHOST, {NULL}},
     ROW("helo", HOSTNAME, helo, RELAY, L | D, NULL),
-    TABLE("helo-src", MAPPING, helo_src, SOURCE, RELAY, L | D, NULL),
-    TABLE("src", LIST, src, SOURCE, RELAY, L | D, NULL),
-    TABLE("domain", MAPPING, domain_table, RELAYHOST, RELAY, L | D, NULL),
+    TABLE("helo-src", HELOS, helo_src, SOURCE, RELAY, L | D, NULL),
+    TABLE("src", SOURCES, src, SOURCE, RELAY, L | D, NULL),
+    TABLE("domain", URL_MAP, domain_table, RELAYHOST, RELAY, L | D | V, NULL),
     ROW("mail-from", STRING, mail_from, RELAY, L | D, NULL),
-    TABLE("auth", CREDENTIALS, auth, CREDENTIALS, RELAY, L | D, NULL),
+    TABLE("auth", CREDENTIALS, auth, CREDENTIALS, RELAY, L | D | V, NULL),
     ROW("pki", PKI, pki, RELAY, D, NULL),
     ROW("ca", CA, ca, RELAY, D, NULL),
     ROW("tls", FLAG, tls_required, RELAY, L | D, NULL),
     ROW("no-verify", FLAG, tls_no_verify, RELAY, L | D, "tls"),
+    ROW("fingerprint", FINGERPRINTS, fingerprint, RELAY, L | D, NULL),
+    ROW("proxy", PROXY, proxy, RELAY, L | D, NULL),
     ROW("srs", FLAG, srs, RELAY, L | D, NULL),
     ROW("backup", FLAG, backup, RELAY, L | D, NULL),
     ROW("mx", HOSTNAME, backup_name, RELAY, L | D, "backup"),
@@ -115,6 +121,17 @@ parse_kind(struct parser *p, enum conf_action_kind *kind)
 	return 0;
 }
 
+/* What a role that does not deliver is told is "". */
+static int
+parse_lmtp_target(struct parser *p, struct conf_action *a)
+{
+	static const char what[] = "the path of a socket, or host:port";
+
+	if (p->read == NULL && p->tok.kind == TOKEN_STRING && *p->tok.text == '\0')
+		return parse_string(p, what, CONF_STRING_MAX, &a->target);
+	return parse_checked(p, what, check_lmtp, &a->target);
+}
+
 static int
 parse_target(struct parser *p, struct conf_action *a)
 {
@@ -124,6 +141,8 @@ parse_target(struct parser *p, struct conf_action *a)
 
 	if (target == TARGET_NONE || (target == TARGET_OPTIONAL && !parse_is_name(p)))
 		return 0;
+	if (a->kind == CONF_ACTION_LMTP)
+		return parse_lmtp_target(p, a);
 	if (parse_string(p, "where to deliver to", CONF_STRING_MAX, &a->target) == -1)
 		return -1;
 	if (a->kind != CONF_ACTION_MAILDIR || pattern_check(a->target, &fault) == 0)
@@ -134,43 +153,54 @@ parse_target(struct parser *p, struct conf_action *a)
 	return -1;
 }
 
-static int
-relay_scheme_supported(struct parser *p, const struct conf_action *a, const struct place *at)
+/* What of a relay's options contradicts what is said of its connections. */
+static const char *
+relay_fault(const struct conf_action *a, bool label)
 {
-	char word[32];
-	const char *end = a->host == NULL ? NULL : strstr(a->host, "://");
+	bool clear = a->host != NULL && relay_url_is_clear(a->host);
+	bool hosts = a->host != NULL || a->host_table != NULL;
 
-	if (end == NULL)
-		return 0;
-	(void)snprintf(word, sizeof(word), "host %.*s", (int)(end - a->host), a->host);
-	return parse_supported(p, at, "action", word);
+	if (hosts && a->domain_table != NULL)
+		return "'host' and 'domain' exclude each other";
+	if (a->backup && (hosts || a->domain_table != NULL))
+		return "'backup' excludes 'host' and 'domain'";
+	if (a->auth != NULL && !hosts && a->domain_table == NULL)
+		return "'auth' needs 'host' or 'domain'";
+	if (a->auth != NULL && a->host != NULL && !label)
+		return "'auth' needs a label in 'host', as in smtp+tls://label@mx.example.org";
+	if (a->helo_src != NULL && a->src == NULL)
+		return "'helo-src' needs 'src'";
+	if ((a->auth != NULL || label) && clear)
+		return "'auth' needs TLS: not smtp+notls";
+	if ((a->auth != NULL || label) && a->tls_no_verify)
+		return "a password is for a server that was verified: not 'tls no-verify'";
+	if ((a->tls_required || a->fingerprint != NULL || a->ca != NULL) && clear)
+		return "'tls', 'fingerprint' and 'ca' contradict smtp+notls";
+	if (a->tls_no_verify && (a->fingerprint != NULL || a->ca != NULL))
+		return "'fingerprint' and 'ca' contradict 'tls no-verify'";
+	return NULL;
 }
 
 /* Options that need or exclude each other. */
 static int
 action_check(struct parser *p, const struct conf_action *a, const struct place *at)
 {
-	const char *why = NULL;
-	bool clear = a->host != NULL && strncmp(a->host, "smtp+notls:", 11) == 0;
+	char label[CONF_NAME_MAX + 1];
+	bool labelled = a->host != NULL && relay_url_label(a->host, label);
+	const char *why;
 
 	if (a->alias != NULL && a->virtual != NULL)
 		why = "'alias' and 'virtual' exclude each other";
-	else if (a->host != NULL && a->domain_table != NULL)
-		why = "'host' and 'domain' exclude each other";
-	else if (a->backup && (a->host != NULL || a->domain_table != NULL))
-		why = "'backup' excludes 'host' and 'domain'";
-	else if (a->auth != NULL && a->host == NULL && a->domain_table == NULL)
-		why = "'auth' needs 'host' or 'domain'";
-	else if (a->auth != NULL && clear)
-		why = "'auth' needs TLS: not smtp+notls";
-	else if (a->tls_required && clear)
-		why = "'tls' contradicts smtp+notls";
-	else if (a->host != NULL && strchr(a->host, '@') != NULL && a->auth == NULL)
-		why = "a label in 'host' needs 'auth'";
-	if (why == NULL)
-		return relay_scheme_supported(p, a, at);
-	error_add(p->errors, at, "%s", why);
-	return -1;
+	else
+		why = relay_fault(a, labelled);
+	if (why != NULL) {
+		error_add(p->errors, at, "%s", why);
+		return -1;
+	}
+	/* Without a table of passwords, it can only be that of an "oauth". */
+	if (labelled && a->auth == NULL)
+		return parse_reference(p, REFERENCE_OAUTH, label, at);
+	return 0;
 }
 
 int
@@ -193,6 +223,7 @@ parse_action(struct parser *p)
 	run = (struct option_run){.object = a, .kind = action_option_kind(a)};
 	if (option_parse(p, &action_options, &run) == -1)
 		return -1;
+	p->action_at[a - c->actions] = at;
 	if (a->srs && p->srs_at.source == NULL)
 		p->srs_at = at;
 	return action_check(p, a, &at);

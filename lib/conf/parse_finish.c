@@ -35,6 +35,7 @@ static const struct {
     [REFERENCE_MAPPING] = {"undefined table", ANY, PAIRS_YES, "this", false},
     [REFERENCE_NETWORKS] = {"undefined table", ANY, PAIRS_NO, "this", false},
     [REFERENCE_ANY] = {"undefined table", ANY, PAIRS_MAYBE, "this", false},
+    [REFERENCE_SOURCES] = {"undefined table", ANY, PAIRS_MAYBE, "this", false},
     [REFERENCE_LIST_REGEX] = {"undefined table", TEXT, PAIRS_NO, "'regex'", false},
     [REFERENCE_ANY_REGEX] = {"undefined table", TEXT, PAIRS_MAYBE, "'regex'", false},
     [REFERENCE_PASSWORDS] = {"undefined table", TEXT | QUERIED | KIND(DOVECOT), PAIRS_YES,
@@ -42,10 +43,14 @@ static const struct {
     [REFERENCE_TOKENS] = {"undefined table", TEXT | KIND(DOVECOT) | KIND(HELPER), PAIRS_YES,
 	"tokens", true},
     [REFERENCE_CREDENTIALS] = {"undefined table", TEXT | QUERIED, PAIRS_YES, "credentials", true},
+    [REFERENCE_URLS] = {"undefined table", ANY, PAIRS_MAYBE, "this", false},
+    [REFERENCE_URL_MAP] = {"undefined table", ANY, PAIRS_YES, "this", false},
+    [REFERENCE_HELOS] = {"undefined table", ANY, PAIRS_YES, "this", false},
     [REFERENCE_ACTION] = {.undefined = "undefined action"},
     [REFERENCE_PKI] = {.undefined = "undefined pki"},
     [REFERENCE_CA] = {.undefined = "undefined ca"},
     [REFERENCE_FILTER] = {.undefined = "undefined filter"},
+    [REFERENCE_OAUTH] = {.undefined = "a label in 'host' needs 'auth', or an 'oauth': there is no"},
 };
 
 static bool
@@ -76,6 +81,10 @@ parse_undefined(struct parser *p, const struct reference *r, const char *what)
 	for (i = 0; r->kind == REFERENCE_FILTER && i < c->nfilters; i++) {
 		if (c->filters[i].name != NULL)
 			words[n++] = c->filters[i].name;
+	}
+	for (i = 0; r->kind == REFERENCE_OAUTH && i < c->noauths; i++) {
+		if (c->oauths[i].name != NULL)
+			words[n++] = c->oauths[i].name;
 	}
 	for (i = 0; is_table(r) && i < c->ntables; i++)
 		words[n++] = c->tables[i].name;
@@ -144,6 +153,8 @@ check_table(struct parser *p, const struct reference *r)
 		check_regexes(p, r, t);
 	else if (r->kind == REFERENCE_NETWORKS)
 		check_networks(p, r, t);
+	else
+		parse_check_relay_table(p, r, t);
 }
 
 static bool
@@ -155,6 +166,8 @@ is_defined(const struct conf *c, const struct reference *r)
 		return conf_pki_find(c, r->name) != NULL;
 	if (r->kind == REFERENCE_CA)
 		return conf_ca_find(c, r->name) != NULL;
+	if (r->kind == REFERENCE_OAUTH)
+		return conf_oauth_find(c, r->name) != NULL;
 	return conf_filter_find(c, r->name) != NULL;
 }
 
@@ -249,6 +262,7 @@ void
 parse_finish(struct parser *p)
 {
 	check_references(p);
+	parse_check_relays(p);
 	check_pkis(p);
 	complete_listeners(p);
 	check_settings(p);

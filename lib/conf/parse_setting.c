@@ -150,6 +150,8 @@ parse_setting(struct parser *p, const char *group)
 
 	if (strcmp(group, "smtp") == 0 && parse_take_word(p, "limit"))
 		return parse_smtp_limit(p);
+	if (strcmp(group, "mta") == 0 && parse_take_word(p, "limit"))
+		return parse_limit(p);
 	for (i = 0; i < SETTING__MAX; i++) {
 		const struct setting *s = &conf_settings[i];
 

@@ -93,24 +93,34 @@ parse_new_table(struct parser *p, char *name)
 }
 
 static int
+parse_key_and_value(struct parser *p, struct conf_pair *pair)
+{
+	if (parse_string(p, "a value or '}'", CONF_STRING_MAX, &pair->key) == -1)
+		return -1;
+	if (!parse_take_punct(p, '='))
+		return 0;
+	(void)parse_take_punct(p, '>');
+	return parse_string(p, "a value", CONF_STRING_MAX, &pair->value);
+}
+
+static int
 parse_pair(struct parser *p, struct conf_table *t)
 {
-	enum conf_table_kind kind = CONF_TABLE_LIST;
+	enum conf_table_kind kind;
 	struct conf_pair *pair;
 	struct place at = p->tok.at;
 
 	pair = parse_new(p, &t->pairs, t->npairs, sizeof(*pair), PARSE_ENTRIES_MAX);
 	if (pair == NULL)
 		return -1;
-	t->npairs++;
-	if (parse_string(p, "a value or '}'", CONF_STRING_MAX, &pair->key) == -1)
+	/* Who looks at the table in the end is to find whole pairs. */
+	if (parse_key_and_value(p, pair) == -1) {
+		free(pair->key);
+		free(pair->value);
 		return -1;
-	if (parse_take_punct(p, '=')) {
-		kind = CONF_TABLE_MAP;
-		(void)parse_take_punct(p, '>');
-		if (parse_string(p, "a value", CONF_STRING_MAX, &pair->value) == -1)
-			return -1;
 	}
+	kind = pair->value == NULL ? CONF_TABLE_LIST : CONF_TABLE_MAP;
+	t->npairs++;
 	if (t->npairs > 1 && kind != t->kind) {
 		error_add(p->errors, &at, "a table has values or pairs of key and value, not both");
 		return -1;
@@ -175,8 +185,10 @@ parse_inline_table(struct parser *p, enum reference_kind kind, char **out)
 		return parse_entries(p, t);
 	if ((pair = parse_new(p, &t->pairs, 0, sizeof(*pair), 1)) == NULL)
 		return -1;
+	if (parse_string(p, "a value", CONF_STRING_MAX, &pair->key) == -1)
+		return -1;
 	t->npairs = 1;
-	return parse_string(p, "a value", CONF_STRING_MAX, &pair->key);
+	return 0;
 }
 
 int

@@ -63,6 +63,8 @@ static const char *const string_kinds[] = {
 static const char *const choices[SETTING__MAX][6] = {
     [SETTING_smtp_bare_lf] = {"refuse", "normalize"},
     [SETTING_forward_files] = {"no", "yes"},
+    [SETTING_mta_remember_tls] = {"off", "warn", "enforce"},
+    [SETTING_mta_chunking] = {"no", "yes"},
     [SETTING_mta_family] = {"prefer-ipv6", "prefer-ipv4", "any", "ipv6", "ipv4"},
 };
 

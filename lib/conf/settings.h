@@ -32,8 +32,9 @@
 	X("hostname", "", hostname, HOSTNAME, NULL, 0, 0, SETTING_ALL) \
 	X("queue", "directory", spool, PATH, "/var/spool/postern", 0, 0, CONF_FOR_QUEUE) \
 	X("queue", "ttl", queue_ttl_s, DURATION, "4d", 1, 365 * SETTING_DAY, CONF_FOR_QUEUE) \
-	X("queue", "retry-min", retry_min_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_QUEUE) \
-	X("queue", "retry-max", retry_max_s, DURATION, "4h", 1, 7 * SETTING_DAY, CONF_FOR_QUEUE) \
+	X("queue", "retry-min", retry_min_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_QUEUE | CONF_FOR_DELIVERY) \
+	X("queue", "retry-max", retry_max_s, DURATION, "4h", 1, 7 * SETTING_DAY, \
+	    CONF_FOR_QUEUE | CONF_FOR_DELIVERY) \
 	X("bounce", "warn-interval", bounce_warn_s, DURATION, "4h", 1, 365 * SETTING_DAY, \
 	    CONF_FOR_QUEUE) \
 	X("smtp", "max-message-size", smtp_max_message_bytes, BYTES, "35M", 1024, 1ULL << 40, \
@@ -80,11 +81,18 @@
 	X("auth", "max-block", auth_max_block_s, DURATION, "15m", 1, SETTING_DAY, CONF_FOR_VAULT) \
 	X("auth", "processes", auth_processes, COUNT, "0", 0, 16, CONF_FOR_VAULT) \
 	X("smtp", "processes", session_processes, COUNT, "0", 0, 64, CONF_FOR_SESSION) \
-	X("mta", "max-connections", delivery_max_connections, COUNT, "100", 1, 10000, \
+	X("mta", "max-connections", delivery_max_connections, COUNT, "500", 1, 10000, \
 	    CONF_FOR_DELIVERY) \
 	X("mta", "max-connections-per-destination", delivery_max_per_destination, COUNT, "10", 1, \
 	    10000, CONF_FOR_DELIVERY) \
 	X("mta", "timeout", delivery_timeout_s, DURATION, "5m", 1, SETTING_DAY, CONF_FOR_DELIVERY) \
+	X("mta", "remember-tls", mta_remember_tls, CHOICE, "warn", CONF_REMEMBER_OFF, \
+	    CONF_REMEMBER_ENFORCE, CONF_FOR_QUEUE | CONF_FOR_DELIVERY) \
+	X("mta", "remember-tls-for", mta_remember_s, DURATION, "90d", 1, 3650 * (uint64_t)SETTING_DAY, \
+	    CONF_FOR_QUEUE) \
+	X("mta", "chunking", mta_chunking, CHOICE, "yes", CONF_NO, CONF_YES, CONF_FOR_DELIVERY) \
+	X("vault", "directory", vault_directory, PATH, "/var/lib/postern/vault", 0, 0, 0) \
+	X("vault", "key", vault_key, PATH, "/etc/postern/vault.key", 0, 0, 0) \
 	X("control", "socket", socket, PATH, "/run/postern/smtpd.sock", 0, 0, CONF_FOR_CONTROL) \
 	X("control", "group", admin_group, ACCOUNT, NULL, 0, 0, CONF_FOR_CONTROL) \
 	X("trust", "ca", ca_file, PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, \

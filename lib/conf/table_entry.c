@@ -49,12 +49,21 @@ is_ipv6(const char *s, size_t len)
 	return colons >= 2;
 }
 
+/* "smtps://mail.example.org:465" as a key: so is it. */
+static bool
+is_url(const char *s, size_t len)
+{
+	const char *colon = memchr(s, ':', len);
+
+	return colon != NULL && strncmp(colon, "://", 3) == 0;
+}
+
 static bool
 has_colons(const struct table_entries *e, const char *s, size_t len)
 {
 	if (e->keys == TABLE_ENTRY_LOGINS)
 		return str_starts_nocase(s, "sha256:") || str_starts_nocase(s, "cert:");
-	return is_ipv6(s, len);
+	return is_ipv6(s, len) || is_url(s, len);
 }
 
 /* The key is cut off and what comes after it is returned; NULL: an open quote. */

@@ -23,7 +23,7 @@
 
 /* Which keys may have colons; and "# @list" is for names alone. */
 enum table_entry_keys {
-	TABLE_ENTRY_NAMES, /* addresses of IPv6, networks */
+	TABLE_ENTRY_NAMES, /* addresses of IPv6, networks, URLs */
 	TABLE_ENTRY_LOGINS /* "cert:...", "sha256:..." */
 };
 

@@ -12,9 +12,10 @@
 
 #include "lib/base/bug.h"
 
-#define NEEDS_TLS      "connections to other servers are opportunistic at best"
 #define NEEDS_PROGRAMS "filters are rules, not programs"
-#define NEEDS_ROUTES   "a relay goes to one host or to the domain's MX"
+#define NEEDS_MEMORY   "what waits is never held in memory"
+#define NEEDS_SCOPE    "see 'max-conn-per-relay' and 'max-conn-per-source'"
+#define NEEDS_SECURE   "to other servers they are the library's secure ones"
 
 /* clang-format off */
 static const struct {
@@ -29,8 +30,16 @@ static const struct {
     {"filter proc", NEEDS_PROGRAMS},
     {"filter proc-exec", NEEDS_PROGRAMS},
     {"filter report", "nobody reads reports"},
-    {"mta limit", "see 'mta max-connections'"},
-    {"mta max-deferred", "deferred mail is never held in memory"},
+    {"mta limit inet4", "see 'mta address-family'"},
+    {"mta limit inet6", "see 'mta address-family'"},
+    {"mta limit conn-delay-connector", NEEDS_SCOPE},
+    {"mta limit max-conn-per-connector", NEEDS_SCOPE},
+    {"mta limit max-failures-per-session", "any failure of a connection ends it"},
+    {"mta limit reconn-delay-route", "see 'conn-delay-route'"},
+    {"mta limit task-hiwat", NEEDS_MEMORY},
+    {"mta limit task-lowat", NEEDS_MEMORY},
+    {"mta limit task-release", NEEDS_MEMORY},
+    {"mta max-deferred", NEEDS_MEMORY},
     {"pki dhe", "key exchange is by elliptic curves"},
     {"queue compression", "messages are stored as they came"},
     {"queue encryption", "messages are stored as they came"},
@@ -40,26 +49,14 @@ static const struct {
     {"listen masquerade", "what is submitted keeps its senders"},
     {"listen socket", "local programs submit to a loopback address"},
 
-    {"action auth", "there is nowhere safe to keep a password"},
-    {"action backup", NEEDS_ROUTES},
-    {"action ca", NEEDS_TLS},
-    {"action ciphers", NEEDS_TLS},
-    {"action domain", NEEDS_ROUTES},
+    {"action ciphers", NEEDS_SECURE},
     {"action filter", "what is sent is not filtered"},
-    {"action helo-src", NEEDS_ROUTES},
-    {"action host list", NEEDS_ROUTES},
-    {"action host lmtp", "there is no LMTP"},
-    {"action host smtp+tls", NEEDS_TLS},
-    {"action host smtps", NEEDS_TLS},
     {"action junk", "messages are not sorted"},
-    {"action lmtp", "there is no LMTP"},
     {"action mail-from", "the senders of what is relayed stay, but for srs"},
     {"action mbox", "local mail goes to a maildir"},
     {"action mda", "there are no mail delivery commands"},
-    {"action pki", NEEDS_TLS},
-    {"action protocols", NEEDS_TLS},
-    {"action src", "the kernel chooses the address"},
-    {"action tls", NEEDS_TLS},
+    {"action pki", "other servers are shown no certificate"},
+    {"action protocols", NEEDS_SECURE},
     {"action ttl", "see 'queue ttl'"},
     {"action wrapper", "there are no mail delivery commands"},
 };

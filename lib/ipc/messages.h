@@ -38,6 +38,7 @@
 	X(VAULT, "vault", "smtpd-vault")                                                           \
 	X(HASHER, "hasher", "smtpd-hasher")                                                        \
 	X(TABLE, "table", "smtpd-table")                                                           \
+	X(FETCH, "fetch", "smtpd-fetch")                                                           \
 	X(AGENT, "agent", "smtpd-agent")                                                           \
 	X(ADMIN, "admin", "smtpctl")
 
@@ -62,6 +63,9 @@ enum role { ROLES(ROLE_ENUM) ROLE__MAX };
 #define IPC_SIGN_MAX 1024     /* octets of a text to be signed, or of a signature */
 #define IPC_EXPORTER_SIZE 32   /* octets of a tls-exporter (RFC 9266 4.2) */
 #define IPC_TICKET_KEY_SIZE 48 /* octets of a key for session tickets */
+#define IPC_URL_MAX 2048       /* octets of a URL */
+#define IPC_FETCH_MAX 16384    /* octets of what is posted, or of an answer to it */
+#define IPC_SEALED_MAX 16384   /* octets of what the vault keeps on disk under one name */
 #define IPC_ID_MAX 0x7fffffffffULL
 #define IPC_ANY64 UINT64_MAX
 #define IPC_ANY32 UINT32_MAX
@@ -97,8 +101,18 @@ enum ipc_rdns { IPC_RDNS_UNASKED, IPC_RDNS_NONE, IPC_RDNS_TROUBLE, IPC_RDNS_NAME
 /* What a descriptor in `file` is. */
 enum ipc_file { IPC_FILE_TABLE, IPC_FILE_CA, IPC_FILE_ANCHOR, IPC_FILE_RESOLV, IPC_FILE__MAX };
 
-/* What a `file_data` is a piece of; its name is that of the pki, ca or table. */
-enum ipc_data { IPC_DATA_CERT, IPC_DATA_KEY, IPC_DATA_OCSP, IPC_DATA_CA, IPC_DATA_TABLE, IPC_DATA__MAX };
+/* What a `file_data` is a piece of; its name is that of the pki, ca, table or oauth. */
+enum ipc_data {
+	IPC_DATA_CERT,
+	IPC_DATA_KEY,
+	IPC_DATA_OCSP,
+	IPC_DATA_CA,
+	IPC_DATA_TABLE,
+	IPC_DATA_SEAL_KEY,  /* what the vault seals with; no name */
+	IPC_DATA_SEALED,    /* what it sealed once, by name */
+	IPC_DATA_OAUTH_KEY, /* the private key of an "oauth" with a grant of jwt */
+	IPC_DATA__MAX
+};
 
 /* What is signed, and how: the signature schemes of TLS that the vault knows (RFC 8446 4.2.3). */
 enum ipc_scheme {
@@ -120,17 +134,29 @@ enum ipc_auth {
 	IPC_AUTH__MAX
 };
 
+/* How well the way to another server was protected: the more, the better. */
+enum ipc_tls_level {
+	IPC_TLS_PLAIN,
+	IPC_TLS_ENCRYPTED, /* with whoever was there */
+	IPC_TLS_VERIFIED,  /* a certificate by a trusted authority, for a name of the host */
+	IPC_TLS_DANE,	   /* as the domain's signed TLSA records say (RFC 7672) */
+	IPC_TLS_LEVEL__MAX
+};
+
+/* How an OAuth login goes on (RFC 8628, RFC 6749 4.1). */
+enum ipc_oauth { IPC_OAUTH_DEVICE, IPC_OAUTH_BROWSER, IPC_OAUTH_NONE, IPC_OAUTH__MAX };
+
 enum ipc_change { IPC_SCHEDULE, IPC_REMOVE, IPC_HOLD, IPC_RELEASE, IPC_CHANGE__MAX };
 enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 
 #define R_PARENT_TO_ALL(R)                                                                         \
 	R(PARENT, SESSION)                                                                         \
 	R(PARENT, QUEUE) R(PARENT, LOOKUP) R(PARENT, DELIVERY) R(PARENT, CONTROL) R(PARENT, AGENT) \
-	R(PARENT, VAULT) R(PARENT, HASHER) R(PARENT, TABLE)
+	R(PARENT, VAULT) R(PARENT, HASHER) R(PARENT, TABLE) R(PARENT, FETCH)
 #define R_ALL_TO_PARENT(R)                                                                         \
 	R(SESSION, PARENT)                                                                         \
 	R(QUEUE, PARENT) R(LOOKUP, PARENT) R(DELIVERY, PARENT) R(CONTROL, PARENT) R(AGENT, PARENT) \
-	R(VAULT, PARENT) R(HASHER, PARENT) R(TABLE, PARENT)
+	R(VAULT, PARENT) R(HASHER, PARENT) R(TABLE, PARENT) R(FETCH, PARENT)
 
 /* -- life of a process -- */
 #define MESSAGES_LIFE(M, F, R)                                                                     \
@@ -230,9 +256,17 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(STR, stored, IPC_SECRET_MAX) F(BYTES, password, IPC_PASSWORD_MAX))                   \
 	M(hash_verdict, NOFD, "OK, FAIL, or RETRY when it can't be said", R(HASHER, VAULT),        \
 	    F(U8, outcome, IPC_OUTCOME__MAX - 1))                                                  \
+	M(derive, NOFD, "the keys that a client of SCRAM has of a password (RFC 5802 3)",          \
+	    R(VAULT, HASHER),                                                                      \
+	    F(U32, iterations, IPC_ANY32) F(BYTES, salt, IPC_WORD_MAX)                             \
+		F(BYTES, password, IPC_PASSWORD_MAX))                                              \
+	M(derived, NOFD, "OK: ClientKey and ServerKey; RETRY", R(HASHER, VAULT),                   \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(BYTES, client_key, IPC_EXPORTER_SIZE)           \
+		F(BYTES, server_key, IPC_EXPORTER_SIZE))                                           \
 	M(find, NOFD, "what a SQLite table keeps for a key; scram: whether any row has SCRAM keys", \
 	    R(VAULT, HASHER),                                                                      \
-	    F(STR, table, IPC_WORD_MAX) F(STR, key, IPC_ADDRESS_MAX) F(BOOL, scram, 1))            \
+	    F(STR, table, IPC_WORD_MAX) F(U8, service, 63) F(STR, key, IPC_ADDRESS_MAX)            \
+		F(BOOL, scram, 1))                                                                 \
 	M(found, NOFD, "OK, GONE (no such row) or RETRY", R(HASHER, VAULT),                        \
 	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, value, IPC_SECRET_MAX))                    \
 	M(shadow, NOFD, "the password hash of a system account, please", R(VAULT, PARENT),         \
@@ -243,7 +277,33 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	M(helper_get, NOFD, "connect me to the socket of a table", R(VAULT, PARENT),               \
 	    F(STR, table, IPC_WORD_MAX))                                                           \
 	M(helper_link, FD, "a connection to it", R(PARENT, VAULT), )                               \
-	M(helper_refused, NOFD, "it can't be had", R(PARENT, VAULT), F(STR, text, IPC_TEXT_MAX))
+	M(helper_refused, NOFD, "it can't be had", R(PARENT, VAULT), F(STR, text, IPC_TEXT_MAX))   \
+	M(relay_auth, NOFD,                                                                        \
+	    "log in to the server of a relay, by one of these mechanisms; the channel to it is verified", \
+	    R(DELIVERY, VAULT),                                                                    \
+	    F(STR, action, IPC_WORD_MAX) F(STR, label, IPC_WORD_MAX) F(STR, host, IPC_NAME_MAX)    \
+		F(U16, port, 65535) F(STR, mechanisms, IPC_NAME_MAX))                              \
+	M(relay_auth_step, NOFD, "what to say next; the first names the mechanism",                \
+	    R(VAULT, DELIVERY),                                                                    \
+	    F(STR, mechanism, 32) F(BOOL, with_data, 1) F(BYTES, data, IPC_SASL_MAX))              \
+	M(relay_auth_challenge, NOFD, "what the server said to it, decoded", R(DELIVERY, VAULT),   \
+	    F(BYTES, data, IPC_SASL_MAX))                                                          \
+	M(relay_auth_result, NOFD, "how it ended: OK, FAIL (refused), RETRY, GONE (given up, no answer)", \
+	    R(DELIVERY, VAULT), F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_TEXT_MAX))   \
+	M(relay_auth_end, NOFD, "OK: go on; else what to tell, and in how many seconds it may go better", \
+	    R(VAULT, DELIVERY),                                                                    \
+	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX)     \
+		F(U32, again_s, 86400))                                                            \
+	M(seal, NOFD, "keep this on disk under a name; nothing: forget it", R(VAULT, PARENT),      \
+	    F(STR, name, IPC_WORD_MAX) F(BYTES, data, IPC_SEALED_MAX))                             \
+	M(sealed, NOFD, "OK only when it is durable", R(PARENT, VAULT),                            \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_TEXT_MAX))                       \
+	M(fetch, NOFD, "post a form (RFC 6749 4) to an endpoint of the configuration", R(VAULT, FETCH), \
+	    F(STR, url, IPC_URL_MAX) F(BYTES, form, IPC_FETCH_MAX))                                \
+	M(fetched, NOFD, "OK: the HTTP status and the body; RETRY: why there is none",             \
+	    R(FETCH, VAULT),                                                                       \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(U16, code, 999) F(STR, text, IPC_TEXT_MAX)      \
+		F(BYTES, body, IPC_FETCH_MAX))
 
 /* -- session: may this recipient be accepted, and take this message -- */
 #define MESSAGES_MAIL(M, F, R)                                                                     \
@@ -290,7 +350,8 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 		F(STR, dest, IPC_NAME_MAX) F(U32, flags, IPC_FLAGS_MAX) F(U64, size_bytes, IPC_ANY64)       \
 		    F(U32, nchunks, 0xffffff) F(U32, nrcpts, 1000) F(STR, envid, 128)              \
 			F(STR, ret, 4) F(I64, priority, 9) F(I64, by_s, INT64_MAX)                 \
-			    F(U8, by, IPC_BY__MAX - 1) F(BOOL, by_trace, 1))                                                            \
+			    F(U8, by, IPC_BY__MAX - 1) F(BOOL, by_trace, 1)                        \
+				F(U8, tls_best, IPC_TLS_LEVEL__MAX - 1))                           \
 	M(job_rcpt, NOFD, "one of the job's recipients", R(QUEUE, DELIVERY),                       \
 	    F(U64, key, IPC_ANY64) F(STR, address, IPC_ADDRESS_MAX)                                \
 		F(STR, original, IPC_ADDRESS_MAX) F(STR, user, IPC_WORD_MAX)                       \
@@ -299,21 +360,42 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U64, id, IPC_ID_MAX) F(U32, seq, 0xffffff))                                          \
 	M(chunk, NOFD, "a piece of a message", R(QUEUE, DELIVERY),                                 \
 	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(BYTES, data, IPC_CHUNK_MAX))                    \
-	M(verdict, NOFD, "what became of one recipient", R(DELIVERY, QUEUE),                       \
+	M(verdict, NOFD,                                                                           \
+	    "what became of one recipient; again_s: not before that (0: no wish); tried: an attempt of its own; relayed: to a server that reports no success", \
+	    R(DELIVERY, QUEUE),                                                                    \
 	    F(U64, key, IPC_ANY64) F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX)         \
-		F(STR, text, IPC_TEXT_MAX) F(STR, remote, IPC_NAME_MAX))                           \
-	M(route, NOFD, "which hosts take mail for a name; tlsa: and what DANE says of them (RFC 7672)", \
+		F(STR, text, IPC_TEXT_MAX) F(STR, remote, IPC_NAME_MAX) F(I64, again_s, INT64_MAX) \
+		    F(BOOL, tried, 1) F(BOOL, relayed, 1))                                         \
+	M(tls_seen, NOFD, "mail for a domain went out so well protected", R(DELIVERY, QUEUE),      \
+	    F(STR, domain, IPC_NAME_MAX) F(U8, level, IPC_TLS_LEVEL__MAX - 1))                     \
+	M(forgive, NOFD, "an admin wants it tried: forget what is known to be dead", R(QUEUE, DELIVERY), ) \
+	M(relay_ask, NOFD, "an action with tables: whose servers, and from which address",         \
 	    R(DELIVERY, LOOKUP),                                                                   \
-	    F(STR, name, IPC_NAME_MAX) F(BOOL, mx, 1) F(BOOL, tlsa, 1) F(U16, port, 65535))        \
+	    F(STR, action, IPC_WORD_MAX) F(STR, sender, IPC_ADDRESS_MAX) F(STR, dest, IPC_NAME_MAX)) \
+	M(relay_url, NOFD, "a server to try, in order; none: the domain's MX", R(LOOKUP, DELIVERY), \
+	    F(STR, url, IPC_URL_MAX))                                                              \
+	M(relay_source, NOFD, "an address to connect from, and the name to greet with from there", \
+	    R(LOOKUP, DELIVERY), F(STR, address, IPC_WORD_MAX) F(STR, helo, IPC_NAME_MAX))         \
+	M(relay_end, NOFD, "that was all", R(LOOKUP, DELIVERY),                                    \
+	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX))    \
+	M(lmtp_connect, NOFD, "connect me to the Unix socket of an action", R(DELIVERY, PARENT),   \
+	    F(STR, action, IPC_WORD_MAX))                                                          \
+	M(lmtp_socket, FD, "a connection to it", R(PARENT, DELIVERY), )                            \
+	M(lmtp_refused, NOFD, "it can't be had", R(PARENT, DELIVERY), F(STR, text, IPC_TEXT_MAX))  \
+	M(route, NOFD,                                                                             \
+	    "which hosts take mail for a name; tlsa: and what DANE says of them (RFC 7672); backup: the MX that we are", \
+	    R(DELIVERY, LOOKUP) R(FETCH, LOOKUP),                                                  \
+	    F(STR, name, IPC_NAME_MAX) F(BOOL, mx, 1) F(BOOL, tlsa, 1) F(U16, port, 65535)         \
+		F(STR, backup, IPC_NAME_MAX))                                                      \
 	M(route_tlsa, NOFD, "a secure TLSA record of the host whose addresses come next",          \
-	    R(LOOKUP, DELIVERY),                                                                   \
+	    R(LOOKUP, DELIVERY) R(LOOKUP, FETCH),                                                                   \
 	    F(STR, host, IPC_NAME_MAX) F(STR, base, IPC_NAME_MAX) F(U8, usage, 255)                \
 		F(U8, selector, 255) F(U8, matching, 255) F(BYTES, data, IPC_TLSA_MAX))            \
 	M(route_host, NOFD, "one address of one host, best first; secure: DNSSEC vouches for the name", \
-	    R(LOOKUP, DELIVERY),                                                                   \
+	    R(LOOKUP, DELIVERY) R(LOOKUP, FETCH),                                                                   \
 	    F(STR, host, IPC_NAME_MAX) F(STR, address, IPC_WORD_MAX) F(U16, preference, 65535)     \
 		F(BOOL, secure, 1))                                                                \
-	M(route_end, NOFD, "no more hosts", R(LOOKUP, DELIVERY),                                   \
+	M(route_end, NOFD, "no more hosts", R(LOOKUP, DELIVERY) R(LOOKUP, FETCH),                                   \
 	    F(U8, outcome, IPC_FAIL) F(STR, status, IPC_STATUS_MAX) F(STR, text, IPC_TEXT_MAX))    \
 	M(user, NOFD, "is there such an account on this host", R(LOOKUP, PARENT),                  \
 	    F(STR, name, IPC_WORD_MAX))                                                            \
@@ -376,6 +458,8 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	R(CONTROL, PARENT)                                                                         \
 	R(CONTROL, SESSION) R(CONTROL, QUEUE) R(CONTROL, LOOKUP) R(CONTROL, DELIVERY)              \
 	R(CONTROL, VAULT)
+#define R_ADMIN_TO_DELIVERY(R) R(ADMIN, CONTROL) R(CONTROL, DELIVERY)
+#define R_DELIVERY_TO_ADMIN(R) R(DELIVERY, CONTROL) R(CONTROL, ADMIN)
 #define R_ALL_TO_CONTROL(R)                                                                        \
 	R(PARENT, CONTROL)                                                                         \
 	R(SESSION, CONTROL) R(QUEUE, CONTROL) R(LOOKUP, CONTROL) R(DELIVERY, CONTROL)              \
@@ -453,6 +537,45 @@ enum ipc_pause { IPC_PAUSE_SMTP, IPC_PAUSE_DELIVERY, IPC_PAUSE__MAX };
 	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(U16, code, 599) F(STR, status, IPC_STATUS_MAX)  \
 		F(STR, text, IPC_TEXT_MAX) F(STR, why, IPC_TEXT_MAX) F(STR, action, IPC_WORD_MAX)  \
 		    F(U32, rule_line, IPC_ANY32))                                                  \
+	M(limits, NOFD, "a page of what bounds deliveries, after a number", R_ADMIN_TO_DELIVERY(R), \
+	    F(U64, after, IPC_ANY64) F(U32, limit, 100))                                           \
+	M(limits_row, NOFD, "what one destination, relay, source, mx, host or route uses; max 0: no limit", \
+	    R_DELIVERY_TO_ADMIN(R),                                                                \
+	    F(U64, number, IPC_ANY64) F(STR, scope, IPC_WORD_MAX) F(STR, key, IPC_TEXT_MAX)        \
+		F(U32, connections, IPC_ANY32) F(U32, connections_max, IPC_ANY32)                  \
+		    F(U32, mails, IPC_ANY32) F(U32, mails_max, IPC_ANY32)                          \
+			F(I64, delay_ms, INT64_MAX) F(U32, waiting, IPC_ANY32)                     \
+			    F(I64, until_s, INT64_MAX) F(STR, why, IPC_TEXT_MAX))                  \
+	M(limits_end, NOFD, "the page is over", R_DELIVERY_TO_ADMIN(R),                            \
+	    F(U32, connections, IPC_ANY32) F(U32, connections_max, IPC_ANY32) F(BOOL, more, 1))    \
+	M(tls_domains, NOFD, "a page of the domains whose best protection is remembered, after a name", \
+	    R_ADMIN_TO_QUEUE(R), F(STR, after, IPC_NAME_MAX) F(U32, limit, 100))                   \
+	M(tls_domains_row, NOFD, "one of them: since when, and when it was so last",               \
+	    R_QUEUE_TO_ADMIN(R),                                                                   \
+	    F(STR, domain, IPC_NAME_MAX) F(U8, level, IPC_TLS_LEVEL__MAX - 1)                      \
+		F(I64, since_s, INT64_MAX) F(I64, seen_s, INT64_MAX))                              \
+	M(tls_domains_end, NOFD, "the page is over", R_QUEUE_TO_ADMIN(R), F(BOOL, more, 1))        \
+	M(tls_forget, NOFD, "forget what is remembered of a domain; \"\": of all", R_ADMIN_TO_QUEUE(R), \
+	    F(STR, domain, IPC_NAME_MAX))                                                          \
+	M(oauth_login, NOFD, "an admin wants to give consent; redirect: where a browser is sent back to, or \"\"", \
+	    R_ADMIN_TO_VAULT(R), F(STR, label, IPC_WORD_MAX) F(STR, redirect, IPC_NAME_MAX))       \
+	M(oauth_prompt, NOFD, "what the admin is to do: open this, and (device) type this code there", \
+	    R_VAULT_TO_ADMIN(R),                                                                   \
+	    F(U8, how, IPC_OAUTH__MAX - 1) F(STR, url, IPC_URL_MAX) F(STR, code, IPC_WORD_MAX)     \
+		F(I64, expires_s, INT64_MAX))                                                      \
+	M(oauth_code, NOFD, "what the browser came back with", R_ADMIN_TO_VAULT(R),                \
+	    F(STR, label, IPC_WORD_MAX) F(STR, code, IPC_URL_MAX) F(STR, state, IPC_NAME_MAX))     \
+	M(oauth_done, NOFD, "OK: consent is there, and kept; else why not", R_VAULT_TO_ADMIN(R),   \
+	    F(U8, outcome, IPC_OUTCOME__MAX - 1) F(STR, text, IPC_TEXT_MAX))                       \
+	M(oauth_list, NOFD, "every oauth of the configuration", R_ADMIN_TO_VAULT(R), )             \
+	M(oauth_row, NOFD, "one: whose it is, until when its token is good, what is wrong with it", \
+	    R_VAULT_TO_ADMIN(R),                                                                   \
+	    F(STR, label, IPC_WORD_MAX) F(STR, provider, IPC_WORD_MAX) F(STR, user, IPC_ADDRESS_MAX) \
+		F(STR, grant, IPC_WORD_MAX) F(BOOL, consent, 1) F(I64, consent_s, INT64_MAX)       \
+		    F(I64, expires_s, INT64_MAX) F(STR, trouble, IPC_TEXT_MAX))                    \
+	M(oauth_end, NOFD, "no more of them", R_VAULT_TO_ADMIN(R), )                               \
+	M(oauth_forget, NOFD, "forget consent and tokens of a label", R_ADMIN_TO_VAULT(R),         \
+	    F(STR, label, IPC_WORD_MAX))                                                           \
 	M(certificates, NOFD, "every certificate, please", R_ADMIN_TO_VAULT(R), )                  \
 	M(certificates_row, NOFD, "one pki: what its certificate says, and what is wrong with it", \
 	    R_VAULT_TO_ADMIN(R),                                                                   \

@@ -58,10 +58,18 @@ static const struct {
     {".2.2", "The mailbox is full. Tell the person another way, or send again later."},
     {".2.3", "The message is too big for the mailbox. Send a smaller one."},
     {".3.4", "The message is too big for that server. Send a smaller one."},
+    {".4.4",
+	"No way to that address is known here. Check its spelling, or tell your administrator."},
     {".4.6", "The message went round in a loop. Tell the administrator of the address."},
     {".4.7", "It was not to be delivered later than that. Send it again if it still matters."},
     {".4.", "The other server could not be reached. Send again later."},
+    {".6.3", "That server can't take a message with 8-bit text. Send it in another encoding."},
     {".6.7", "That server can't take addresses with letters outside ASCII."},
+    {".7.4",
+	"The way to that server could not be encrypted as it must be. Tell your administrator."},
+    {".7.5",
+	"The way to that server could not be encrypted as it must be. Tell your administrator."},
+    {".7.8", "This server could not log in to the next one. Tell your administrator."},
     {".7.", "The other server refused it by its own rules. Only its administrators can "
 	    "change that: reach the person another way."},
 };
@@ -179,6 +187,19 @@ recipient_shown(const struct dsn_recipient *r)
 	return is_set(r->original) ? r->original : r->final;
 }
 
+/* The other server's words begin with its reply's code; what else a verdict says is ours. */
+static bool
+is_reply(const struct dsn_recipient *r)
+{
+	const char *s = is_set(r->diagnostic) ? r->diagnostic : "";
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		if (!char_is_digit((unsigned char)s[i]))
+			return false;
+	return is_set(r->remote_mta) && (s[3] == ' ' || s[3] == '\0');
+}
+
 /* "d.d.d" with the class that goes with the action. */
 static void
 status_of(char dst[REPLY_ENHANCED_SIZE], const struct dsn_recipient *r)
@@ -239,8 +260,7 @@ put_recipient_human(struct writer *w, const struct dsn *d, const struct dsn_reci
 		put_indented(w, "which goes to: ", label);
 	}
 	if (is_set(r->diagnostic) && text_clean(text, sizeof(text), r->diagnostic)[0] != '\0') {
-		put_indented(
-		    w, is_set(r->remote_mta) ? "The other server said: " : "Reason: ", text);
+		put_indented(w, is_reply(r) ? "The other server said: " : "Reason: ", text);
 	}
 	if (is_set(r->remote_mta))
 		put_indented(
@@ -331,8 +351,7 @@ put_recipient_status(struct writer *w, const struct dsn_recipient *r)
 	put_field(w, "Status", NULL, status);
 	put_field(w, "Remote-MTA", "dns", text_clean_word(host, ADDRESS_DOMAIN_MAX, r->remote_mta));
 	/* RFC 3464 2.3.6: "smtp" is for what an SMTP server said. */
-	put_field(
-	    w, "Diagnostic-Code", is_set(r->remote_mta) ? "smtp" : "x-postern", r->diagnostic);
+	put_field(w, "Diagnostic-Code", is_reply(r) ? "smtp" : "x-postern", r->diagnostic);
 	put_date(w, "Last-Attempt-Date", r->last_attempt_s);
 	if (r->action == DSN_ACTION_DELAYED)
 		put_date(w, "Will-Retry-Until", r->will_retry_until_s);

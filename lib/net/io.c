@@ -73,15 +73,11 @@ io_want(struct io *io)
 	bool more = !io->paused && !io->eof && io->in.len < io->in.max;
 	bool unsent = (io->out.len > 0 && !io->corked && !io->write_reads) || io->read_writes;
 
-	if (io->freed || io->ended)
+	if (io->freed || io->ended || io->handshaking)
 		return;
-	if (io->connecting)
-		io_arm(io, false, true);
-	else if (!io->handshaking) {
-		io_arm(io, more || io->write_reads, unsent);
-		if (more && io->unread)
-			event_active(io->readable, EV_READ, 0);
-	}
+	io_arm(io, more || io->write_reads, unsent);
+	if (more && io->unread)
+		event_active(io->readable, EV_READ, 0);
 }
 
 static void
@@ -189,8 +185,7 @@ io_write(struct io *io, const void *data, size_t len)
 		return 0;
 	if (buf_append(&io->out, data, len) == -1)
 		return -1;
-	if (!io->corked && !io->connecting && !io->handshaking && !io->armed_write &&
-	    io->depth == 0) {
+	if (!io->corked && !io->handshaking && !io->armed_write && io->depth == 0) {
 		io->depth++;
 		io_send(io);
 		io_want(io);
@@ -214,7 +209,7 @@ io_cork(struct io *io)
 void
 io_uncork(struct io *io)
 {
-	if (--io->corked > 0 || io->depth > 0 || io->connecting || io->handshaking)
+	if (--io->corked > 0 || io->depth > 0 || io->handshaking)
 		return;
 	io->depth++;
 	io_send(io);
@@ -296,22 +291,6 @@ io_handshake(struct io *io)
 		io->callbacks->on_ready(io->arg, io);
 }
 
-static void
-io_connected(struct io *io)
-{
-	socklen_t len = sizeof(io->error);
-
-	if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &io->error, &len) == -1)
-		io->error = errno;
-	if (io->error != 0) {
-		io_finish(io, IO_ERROR, io->error);
-		return;
-	}
-	io->connecting = false;
-	if (io->callbacks->on_ready != NULL)
-		io->callbacks->on_ready(io->arg, io);
-}
-
 static bool
 io_was_kicked(struct io *io)
 {
@@ -345,14 +324,12 @@ io_timed_out(struct io *io)
 static void
 io_progress(struct io *io, short what)
 {
-	if (io->connecting)
-		io_connected(io);
-	else if (io->handshaking)
+	if (io->handshaking)
 		io_handshake(io);
 	else if (((what & EV_READ) || io->read_writes) && !io->paused &&
 		 (io_receive(io) || io_was_kicked(io)))
 		io->callbacks->on_input(io->arg, io);
-	if (!io->freed && !io->ended && !io->corked && !io->connecting && !io->handshaking)
+	if (!io->freed && !io->ended && !io->corked && !io->handshaking)
 		io_send(io);
 }
 
@@ -441,13 +418,6 @@ io_set_limits(struct io *io, size_t input_max, size_t output_max)
 {
 	io->in.max = input_max;
 	io->out.max = output_max;
-}
-
-void
-io_wait_connected(struct io *io)
-{
-	io->connecting = true;
-	io_want(io);
 }
 
 /* EV_PERSIST restarts the interval at each event, which is what progress means. */

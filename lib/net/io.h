@@ -33,7 +33,7 @@ enum io_end {
 struct io_callbacks {
 	void (*on_input)(void *arg, struct io *io);   /* there is more in io_input() */
 	void (*on_drained)(void *arg, struct io *io); /* the output buffer ran empty; may be NULL */
-	void (*on_ready)(void *arg, struct io *io);   /* connected, or TLS is up; may be NULL */
+	void (*on_ready)(void *arg, struct io *io);   /* TLS is up; may be NULL */
 	void (*on_handshake)(void *arg, struct io *io); /* after each step of one; may be NULL */
 	/*
 	 * The peer will say nothing more, but may still listen (a half-closed
@@ -44,15 +44,13 @@ struct io_callbacks {
 	void (*on_end)(void *arg, struct io *io, enum io_end why);
 };
 
-/* Takes fd over (connected or connecting).  NULL with errno; fd stays the caller's then. */
+/* Takes fd, a connected socket, over.  NULL with errno; fd stays the caller's then. */
 struct io *io_create(
     struct event_base *base, int fd, const struct io_callbacks *callbacks, void *arg) WARN_UNUSED;
 void io_free(struct io *io); /* closes; what was not written is lost */
 void io_set_limits(
     struct io *io, size_t input_max, size_t output_max); /* octets; 64 KiB each at first */
 
-/* A socket that is still connecting: on_ready when it is connected, on_end when not. */
-void io_wait_connected(struct io *io);
 /*
  * TLS from here on; what is buffered unread is dropped (CVE-2011-0411) and reported by
  * the return value: true when there was any.  Takes tls over, which was made by

@@ -24,7 +24,7 @@ struct io { /* owned by a session, or a client connection */
 	size_t scanned;	 /* octets of in known to hold no CRLF */
 	int error;
 	unsigned int depth, corked;
-	bool freed, ended, paused, connecting, handshaking, armed_read, armed_write;
+	bool freed, ended, paused, handshaking, armed_read, armed_write;
 	bool eof;	     /* the peer will say nothing more */
 	bool broken;	     /* a write failed: to be ended from the loop */
 	bool kicked;	     /* on_input is due though nothing new came */

@@ -100,7 +100,9 @@ over_tls_read(struct io *io, void *p, size_t n, short *want)
 static ssize_t
 over_tls_write(struct io *io, const void *p, size_t n, short *want)
 {
-	return translate(tls_write(io_tls(io), p, n), want);
+	ssize_t put = tls_write(io_tls(io), p, n);
+
+	return translate(put == 0 ? -1 : put, want); /* 0: the other side said goodbye first */
 }
 
 static int

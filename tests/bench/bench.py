@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""Postern beside smtp-sink (no queue), Postfix and Exim, in one run: rate, latency, memory of idle sessions, TLS, RCPT.
+"""Postern beside smtp-sink (no queue), Postfix and Exim, in one run: rate, latency, memory of idle sessions, TLS, RCPT, relay.
 
 Postern's delivery is paused and Postfix holds its mail: acceptance is measured,
-up to the 250 behind a durable commit.  The modules rate, latency, idle, handshake,
-idle_tls and rcpt say how.
+up to the 250 behind a durable commit; by relay the whole way.  The modules rate, latency,
+idle, handshake, idle_tls, rcpt and relay say how.
 """
 import argparse
 import contextlib
@@ -25,9 +25,10 @@ import latency  # noqa: E402
 import peers  # noqa: E402
 import rate  # noqa: E402
 import rcpt  # noqa: E402
+import relay  # noqa: E402
 
 WITH_MAIL = ("rate", "latency")
-PARTS = (*WITH_MAIL, "idle", "tls", "tls-idle", "rcpt")
+PARTS = (*WITH_MAIL, "idle", "tls", "tls-idle", "rcpt", "relay")
 
 
 # -- the machine ------------------------------------------------------------------
@@ -90,7 +91,7 @@ def arguments():
                    help="that ask for recipients; default 1,50")
     p.add_argument("--users", type=int, default=100_000, help="whose mailboxes the tables know; default 100000")
     p.add_argument("--runs", type=int, default=3,
-                   help="of each rate and handshake, whose median counts, and latency, which counts as a whole")
+                   help="of each rate, handshake and relay, whose median counts, and latency, which counts as a whole")
     p.add_argument("--seconds", type=float, default=1.0, help="of a run, about")
     p.add_argument("--no-postfix", action="store_true")
     p.add_argument("--no-exim", action="store_true")
@@ -144,6 +145,8 @@ def measure(tools, options):
         complete.append(idle_tls.run(tools, options))
     if "rcpt" in parts:
         complete.append(rcpt.run(options))
+    if "relay" in parts:
+        complete.append(relay.run(tools, options))
     return all(complete)
 
 

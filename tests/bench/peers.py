@@ -92,8 +92,9 @@ class Peer:
         self.tools, self.port, self.process = tools, free_port(), None
 
     def spawn(self, argv, **more):
-        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, start_new_session=True, **more)
+        more = {"stdout": subprocess.DEVNULL, **more}
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        start_new_session=True, **more)
         deadline = time.monotonic() + PATIENCE
         while not self._greets():
             if self.process.poll() is not None:

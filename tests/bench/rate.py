@@ -23,9 +23,9 @@ RATE_TARGET = 0.5              # of smtp-sink's, at 50 sessions
 CPU_TARGET_MS = 0.25           # a message, all processes, at 50 sessions
 
 
-def send(tools, port, sessions, many, count):
+def send(tools, port, sessions, many, count, recipients=1):
     argv = [tools.program("smtp-source"), "-s", str(sessions), "-m", str(count), "-l", str(SIZE),
-            "-M", "client.test", "-f", "you@example.net", "-t", "demo@example.org"]
+            "-M", "client.test", "-f", "you@example.net", "-t", "demo@example.org", "-r", str(recipients)]
     done = subprocess.run(argv + ["-d"] * many + [f"127.0.0.1:{port}"], env=tools.environment,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=PATIENCE, check=False)

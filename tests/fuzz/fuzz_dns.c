@@ -35,7 +35,7 @@ check_data(const struct dns_records *records, const struct dns_record *r)
 static void
 check_records(const struct dns_records *records)
 {
-	static const struct mx_question q = {"d.example", "self.example", 7};
+	static const struct mx_question q = {"d.example", "self.example", "", 7};
 	struct rdns_names names;
 	struct mx_list list;
 	size_t i;

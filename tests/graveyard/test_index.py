@@ -15,7 +15,6 @@ ROWS = range(1, 66)
 
 # Proved by tests of another kind, in other folders.
 ELSEWHERE = {
-    2: ("tests/system/test_relay.py", "test_hostile_server", "replies of a next hop"),
     4: ("tests/unit/test_table_memory.c", "test_questions_cost_no_memory", "a million look-ups of each kind"),
     10: ("tests/hostile/test_peers.py", "test_broken_frames", "frames and descriptors nobody asked for"),
     12: ("tests/hostile/test_admin_socket.py", "test_garbage", "the admin socket"),
@@ -29,10 +28,8 @@ ELSEWHERE = {
 # About parts of the server that do not exist yet.
 NOT_YET = {
     3: "packaging: set-id files and directories that others may write",
-    7: "TLS: a set-up that fails",
     37: "SPF",
     40: "packaging: no set-id program",
-    51: "TLS: names in certificates",
     53: "packaging: scripts of the service",
 }
 

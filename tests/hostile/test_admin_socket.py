@@ -23,7 +23,8 @@ from ipc import DEADLINE, HEADER, MESSAGES, TOP, Closed, encode  # noqa: E402
 LIST = encode("list", req=1, limit=100)
 ADMINS_MAX = int(re.search(r"ADMINS_MAX\s+(\d+)", (TOP / "control/socket.h").read_text())[1])
 QUESTIONS = ("list", "get", "read", "change", "pause", "stats", "procs", "clients", "clients_clear", "certificates",
-             "logins", "logins_clear", "table_update", "find_in", "find_secret", "explain")
+             "logins", "logins_clear", "table_update", "find_in", "find_secret", "explain", "limits",
+             "tls_domains", "tls_forget", "oauth_login", "oauth_code", "oauth_list", "oauth_forget")
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_lookup_that_dies_or_claims_nonsense(delivery):
     delivery.lookup.send("route_end", req=question.req, outcome=1, status="5.9.9 x", text="a\r\nb")
     verdict = delivery.queue.receive()
     assert verdict.outcome == "RETRY" and verdict.status == "4.0.0" and "\n" not in verdict.text
-    delivery.job("by-mx", req=8)
+    delivery.job("by-mx", req=8, dest="other.example")  # the first one's is known to be dead now
     delivery.lookup.receive()
     delivery.lookup.close()
     assert delivery.queue.receive().status == "4.4.3"
@@ -348,7 +348,7 @@ def test_queue_that_dies_takes_its_mail_along(attempt):
                 said = lines.read()
             except ConnectionResetError:
                 said = b""
-            assert said in (b"", b"MAIL FROM:<s@example.net>\r\n"), attempt
+            assert said in (b"", b"QUIT\r\n", b"MAIL FROM:<s@example.net>\r\n"), attempt
         delivery.check_alive()
         assert delivery.stop() == 0
 

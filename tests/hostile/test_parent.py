@@ -20,7 +20,7 @@ import postern
 import table
 from postern import wait_for
 
-PROGRAMS = ("session", "queue", "lookup", "delivery", "agent", "control", "vault", "hasher")
+PROGRAMS = ("session", "queue", "lookup", "delivery", "agent", "control", "vault", "hasher", "fetch")
 
 CHILD = """#!/usr/bin/python3
 import array, json, os, socket, sys, time
@@ -55,7 +55,7 @@ ENTERED = table.frame("entered", landlock_denies=1, privileges_gone=1, landlock_
 class Server(postern.Server):
     """The real parent; one of its programs is the script."""
 
-    def __init__(self, role, frames, close=False, entered=True):
+    def __init__(self, role, frames, close=False, entered=True, extra=""):
         build = tempfile.mkdtemp(prefix="postern-")
         os.chmod(build, 0o755)
         os.mkdir(f"{build}/bin")
@@ -68,7 +68,7 @@ class Server(postern.Server):
         with open(path + ".json", "w", encoding="utf-8") as f:
             frames = [(ENTERED, 0)] * entered + frames
             json.dump({"frames": [(o.hex(), n) for o, n in frames], "close": close}, f)
-        super().__init__(build=build)
+        super().__init__(build=build, extra=extra)
 
     def start(self):
         self.process = subprocess.Popen(self.argv("-d", "-v"), stdin=subprocess.DEVNULL,
@@ -221,8 +221,10 @@ QUESTIONS = {
               [("forward_get", {"user": n, "userbase": t}) for n in STRANGE for t in TABLES] +
               [("userinfo", {"value": v}) for v in (b"", b"0:0:/", b"x", b"1:1:/tmp", b"::", b"-1:-1:/x")],
     "delivery": [("agent_start", {"action": a, "user": n, "path": p}) for n in STRANGE for a in (b"demo", b"none")
-                 for p in (b"example.org/x", b"../x", b"/etc", b"", b"a//b", b"x\ny")] + [("agent_end", {})],
-    "vault": [("shadow", {"name": n}) for n in STRANGE] + [("helper_get", {"table": t}) for t in TABLES],
+                 for p in (b"example.org/x", b"../x", b"/etc", b"", b"a//b", b"x\ny")] + [("agent_end", {})] +
+                [("lmtp_connect", {"action": a}) for a in (b"demo", b"none", b"/run/x", b"")],
+    "vault": [("shadow", {"name": n}) for n in STRANGE] + [("helper_get", {"table": t}) for t in TABLES] +
+             [("seal", {"name": n, "data": d}) for n in STRANGE for d in (b"", b"x")],
     "control": [("table_update", {"table": t}) for t in TABLES] + [("stats", {}), ("procs", {})] +
                [("pause", {"what": 1, "on": on}) for on in (0, 1)],
 }
@@ -258,6 +260,33 @@ def test_questions_leave_nothing_behind(with_child, role):
     s.wait_log("the-last-word", 60)
     wait_for(lambda: len(descriptors(s)) <= len(before) and not dead(s), f"descriptors: {before}", 60)
     assert not [line for line in s.log if re.search(r"event=(process-ended|peer-cut-off) .*" + role, line)]
+
+
+OAUTH = """
+vault key "{dir}/vault.key"
+vault directory "{dir}/vault"
+oauth "own" user me@example.net client-id x grant device device-url "https://id.test/d" token-url "https://id.test/t"
+"""
+
+
+@pytest.mark.parametrize("extra, kept", [(OAUTH, {"own": b"the last"}), (OAUTH.rpartition("oauth")[0], None)],
+                         ids=["oauth", "none"])
+def test_only_what_is_configured_is_kept(with_child, extra, kept):
+    """A vault in wrong hands has one small file for each oauth of the configuration, and no more of the disk."""
+    names = [n for n in [*STRANGE, b"other", b".new", b"own.new"] if len(n) <= 64]
+    asks = [table.frame("seal", req=1, name=n, data=b"x" * 9000) for n in names]
+    asks += [table.frame("seal", req=2, name=b"own", data=d) for d in (b"the first", b"the last")]
+    s = with_child("vault", [(f, 0) for f in asks] + [(table.frame("log", level=2, line=b"the-last-word"), 0)],
+                   extra=extra)
+    s.wait_log("the-last-word")
+    if kept is None:
+        assert not os.path.exists(s.path("vault"))
+        return
+    found = {}
+    for name in os.listdir(s.path("vault")):
+        with open(s.path("vault", name), "rb") as f:
+            found[name] = f.read()
+    assert found == kept
 
 
 def settled(s):

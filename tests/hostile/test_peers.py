@@ -16,7 +16,7 @@ from ipc import MESSAGES, Closed
 from victim import Victim
 
 ASAN = os.path.join(postern.TOP, "build-asan")
-ROLES = ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher", "table")
+ROLES = ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher", "table", "fetch")
 PAIRS = [(role, peer) for role in ROLES for peer in table.peers(role)]
 BUILDS = [pytest.param(b, id=os.path.basename(b)) for b in
           {os.path.basename(b): b for b in [postern.BUILD] + [postern.reachable(b) for b in [ASAN] if os.path.isdir(b)]}.values()]
@@ -44,7 +44,7 @@ def serves(v):
     """It does its work for an honest peer."""
     if v.name == "agent":
         return
-    if v.name in ("control", "hasher", "table"):
+    if v.name in ("control", "hasher", "table", "fetch"):
         v.configure("hostname \"mx.test\"\n")
         v.wait_log(r"event=reloaded")
         return

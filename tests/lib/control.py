@@ -13,6 +13,7 @@ from ipc import BUILD, DEADLINE, OUTCOMES, Closed, Link, Process
 RIGHTS = 0x0001 | 0x0002  # base, accept: smtpd/roles.c
 SMTPCTL = BUILD / "bin" / "smtpctl"
 OK, GONE = OUTCOMES.index("OK"), OUTCOMES.index("GONE")
+DEVICE, BROWSER, NONE = range(3)  # enum ipc_oauth
 
 
 def message(number, **changes):
@@ -57,6 +58,13 @@ class Bench:
         self.forgotten = []  # addresses and logins as the vault got them
         self.pauses = []  # (what, on) as the parent got them
         self.updated = []  # tables as the parent got them
+        self.limits = []  # rows as delivery has them, by number
+        self.domains = []  # rows as the queue has them, by name
+        self.undone = []  # domains as the queue got them
+        self.oauths = []  # rows as the vault has them
+        self.login = []  # what it answers to a login and to a code: (name, fields)
+        self.codes = []  # (label, code, state) as it got them
+        self.redirects = []  # (label, redirect) likewise
         self.questions = []  # names, as they came
         self.processes = []  # rows for procs
         self.log = []
@@ -119,7 +127,7 @@ class Bench:
             ends = {self.process.parent.sock: (self.process.parent, self._as_parent)}
             for (role, _), link in list(self.links.items()):
                 act = {"QUEUE": self._as_queue, "LOOKUP": self._as_lookup,
-                       "VAULT": self._as_vault}.get(role, self._as_other)
+                       "VAULT": self._as_vault, "DELIVERY": self._as_delivery}.get(role, self._as_other)
                 ends[link.sock] = (link, act)
             ready = select.select([self.woken, *ends], [], [])[0]
             if self.woken in ready and self.woken.recv(1) == b"":
@@ -169,6 +177,16 @@ class Bench:
             link.send("stats_row", req=m.req, name="queue.forged", value=1)
             link.send("stats_end", req=m.req)
 
+    def _as_delivery(self, link, m):
+        if m.type != "limits":
+            link.send("stats_end", req=m.req)
+            return
+        self.questions.append(m.type)
+        page = [r for r in self.limits if r["number"] > m.after]
+        for row in page[: m.limit]:
+            link.send("limits_row", req=m.req, **row)
+        link.send("limits_end", req=m.req, connections=7, connections_max=500, more=len(page) > m.limit)
+
     def _as_lookup(self, link, m):
         if m.type == "clients":
             self.questions.append(m.type)
@@ -207,9 +225,30 @@ class Bench:
                       text="" if there else "no such address or login")
         elif m.type == "find_secret":
             link.send("find_end", req=m.req, outcome=GONE)
+        elif m.type.startswith("oauth_"):
+            self._on_oauth(link, m)
         else:
             link.send("stats_row", req=m.req, name="auth.ok", value=7)
             link.send("stats_end", req=m.req)
+
+    def _on_oauth(self, link, m):
+        if m.type == "oauth_list":
+            for row in self.oauths:
+                link.send("oauth_row", req=m.req, **row)
+            link.send("oauth_end", req=m.req)
+        elif m.type == "oauth_forget":
+            self.codes.append((m.label, None, None))
+            link.send("done", req=m.req, outcome=OK)
+        else:
+            if m.type == "oauth_login":
+                self.redirects.append((m.label, m.redirect))
+            else:
+                self.codes.append((m.label, m.code, m.state))
+            while self.login:
+                name, fields = self.login.pop(0)
+                link.send(name, req=m.req, **fields)
+                if name == "oauth_done" or fields.get("how") == BROWSER:
+                    return
 
     def _as_queue(self, link, m):
         self.questions.append(m.type)
@@ -244,6 +283,17 @@ class Bench:
         self.changes.append((m.what, m.id))
         there = m.id == 0 or m.id in self.messages
         link.send("done", req=m.req, outcome=OK if there else GONE)
+
+    def _on_tls_domains(self, link, m):
+        page = [r for r in self.domains if r["domain"] > m.after]
+        for row in page[: m.limit]:
+            link.send("tls_domains_row", req=m.req, **row)
+        link.send("tls_domains_end", req=m.req, more=len(page) > m.limit)
+
+    def _on_tls_forget(self, link, m):
+        self.undone.append(m.domain)
+        there = m.domain in ["", *(r["domain"] for r in self.domains)]
+        link.send("done", req=m.req, outcome=OK if there else GONE, text="" if there else "no such domain")
 
     @staticmethod
     def _on_stats(link, m):

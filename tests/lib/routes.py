@@ -25,8 +25,9 @@ class Router:
         self.process.configure((CONF + conf).encode(), generation=generation)
         self.process.wait_log("event=reloaded")
 
-    def route(self, name, mx=True, tlsa=True, port=25):
-        got = self.process.ask(self.delivery, "route", "route_end", name=name, mx=mx, tlsa=tlsa, port=port)
+    def route(self, name, mx=True, tlsa=True, port=25, backup=""):
+        got = self.process.ask(self.delivery, "route", "route_end", name=name, mx=mx, tlsa=tlsa, port=port,
+                               backup=backup)
         hosts = [Host(m.host, m.address, m.preference, m.secure) for m in got if m.type == "route_host"]
         tlsa = [Record(m.host, m.base, m.usage, m.selector, m.matching, m.data) for m in got if m.type == "route_tlsa"]
         told = [(m.host, m.type) for m in got[:-1]]

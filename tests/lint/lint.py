@@ -42,7 +42,7 @@ WORDS = (
     (r"\bPQ[a-z]\w*", r"table/postgres\w*\.[ch]$", "servers are asked by table/ alone"),
     # A private key is in the vault, or nowhere.
     (r"\b(EVP_DigestSign|EVP_PKEY_sign|PEM_read_bio_PrivateKey|d2i_AutoPrivateKey)\w*\s*\(",
-     r"vault/(keys|certificate)\w*\.c$", "only the vault signs"),
+     r"vault/(keys|certificate|jwt)\w*\.c$", "only the vault signs"),
     (r"\b(set(res|re|e|fs)?[ug]id|setgroups|initgroups|chroot)\s*\(", r"(smtpd|lib/role)/",
      "rights change in smtpd/ and lib/role alone"),
     # smtpctl has no event loop, and a signature is waited for in the middle of a handshake: these two

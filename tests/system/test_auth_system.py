@@ -161,7 +161,7 @@ def test_no_hash_is_left_in_memory(s):
     for name in ("sha512", "yescrypt", "bcrypt"):
         assert log_in(s, name) == OK
     # The search finds what is there.
-    assert memory.found(os.getpid(), needles) == set(needles)
+    assert memory.found_where_all_are(needles) == set(needles)
     for process, pid in {"parent": s.process.pid, **s.pids()}.items():
         wait_for(lambda: not memory.found(pid, needles), f"{process} without hashes")
 

@@ -58,6 +58,29 @@ def test_failure_comes_back_as_a_report(relay, sink):
     text = original.get_payload() if isinstance(original.get_payload(), str) else original.get_payload()[0].as_string()
     assert "X-Mark: here" in text and "secret body" not in text
     wait_for(lambda: len(sink.mail) == 1, "the good recipient's copy")
+
+
+def test_success_comes_back_where_it_was_asked_for(relay, sink):
+    """RFC 3461 5.2: of a mailbox here, and of a next hop that offers no DSN; not of who did not ask."""
+    with relay.smtp() as s:
+        s.sendmail("demo@example.org", ["other@example.org", "good@far.example"], "Subject: original\r\n\r\nx\r\n",
+                   rcpt_options=["NOTIFY=SUCCESS,FAILURE"])
+        s.sendmail("demo@example.org", ["other@example.org", "good@far.example"], "Subject: silent\r\n\r\nx\r\n",
+                   rcpt_options=["NOTIFY=FAILURE"])
+    wait_for(lambda: len(sink.mail) == 2 and len(relay.maildir("other")) == 2, "all copies")
+
+    def told():
+        found = set()
+        for raw in relay.maildir():
+            report = email.message_from_bytes(raw, policy=email.policy.default)
+            assert report["Subject"] == "Your message was delivered"
+            _, status, original = report.iter_parts()
+            assert "Subject: original" in original.get_payload()
+            found |= {(block["Final-Recipient"], block["Action"]) for block in status.get_payload()[1:]}
+        return found
+    wait_for(lambda: told() == {("rfc822; other@example.org", "delivered"), ("rfc822; good@far.example", "relayed")},
+             "the reports")
+    wait_for(lambda: not relay.ctl("show", "queue", "--json").stdout, "the queue is empty")
     assert sink.mail[0].rcpt_tos == ["good@far.example"]
     wait_for(lambda: "empty" in relay.ctl("show", "queue").stdout, "an empty queue")
 

@@ -238,3 +238,82 @@ def test_real_certificates(host, cert, key, errors, says):
     status, lines = h.check()
     assert status == int(errors), lines
     assert not says or any(says in line for line in lines), lines
+
+
+# -- what relays and OAuth need ----------------------------------------------------
+
+def test_addresses_to_connect_from(host):
+    h = host('action "out" relay src {{ 127.0.0.1, 192.0.2.9 }}\nmatch for any action "out"\n', QUIET)
+    status, lines = h.check()
+    assert (status, lines[0]) == (1, "source address 192.0.2.9: Cannot assign requested address") and len(lines) == 2
+
+
+def test_hosts_in_a_file(host):
+    h = host('table hosts file:{dir}/hosts\naction "out" relay domain <hosts>\nmatch for any action "out"\n', QUIET)
+    h.put("hosts", "a.test smtp://one.test:2525, two.test\nb.test: smtp://[2001:db8::1]\n")
+    assert h.check() == (0, ["configuration OK"])
+    h.put("hosts", "a.test one.test, smpt://two.test\n\nb.test label@three.test\nc.test smtp+notls://x@four.test\n")
+    status, lines = h.check()
+    assert status == 1 and lines[:3] == [
+        f"table file {h.path('hosts')}: line 1: 'smpt://two.test': not a host such as smtp://mx.example.org:25",
+        f"table file {h.path('hosts')}: line 3: 'label@three.test': its label needs 'auth', or an 'oauth' of that name",
+        f"table file {h.path('hosts')}: line 4: 'smtp+notls://x@four.test': this needs TLS: not smtp+notls"]
+
+
+@pytest.mark.parametrize("label, why", [("good", None), ("GOOD", None), ("none", "there is no such label"),
+                                        ("bad", "not of the form user:password")])
+@pytest.mark.parametrize("table", ["file:{dir}/secrets", '{{ good = "ann:secret", bad = "secret" }}'], ids=["file", "inline"])
+def test_logins_of_relays(host, table, label, why):
+    h = host(f'table secrets {table}\naction "out" relay host "smtp+tls://{label}@mx.test:587" auth <secrets>\n'
+             'match for any action "out"\n', QUIET)
+    h.put("secrets", "good ann:secret\nbad secret\n")
+    status, said = h.check()
+    assert "ann" not in str(said) and "secret:" not in str(said)
+    if why is None:
+        assert (status, said) == (0, ["configuration OK"])
+    else:
+        assert (status, said) == (1, [f"table <secrets> {label}: {why}", "1 problem"])
+
+
+def test_socket_of_an_action(host):
+    h = host('action "over" lmtp "{dir}/lmtp"\nmatch from any for domain over.test action "over"\n', QUIET)
+    assert h.check()[1][0] == f"socket {h.path('lmtp')}: No such file or directory"
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(h.path("lmtp"))
+        assert h.check() == (0, ["configuration OK"])
+
+
+def test_too_many_ports(host):
+    hosts = " ".join(f"mx.test:{n}" for n in range(3000, 3070))
+    h = host(f'action "out" relay host {{{{ {hosts} }}}}\nmatch for any action "out"\n', QUIET)
+    assert h.check()[1][0] == 'action relay: they have more than 64 ports, and only the first can be connected to'
+
+
+def test_nobody_to_believe(host):
+    h = host('trust ca "{dir}/ca.pem"\naction "out" relay tls\nmatch for any action "out"\n', QUIET)
+    assert h.check()[1][0] == f"CA certificates {h.path('ca.pem')}: No such file or directory"
+    h.put("ca.pem", "those")
+    assert h.check() == (0, ["configuration OK"])
+
+
+OAUTH = ('vault key "{dir}/etc/vault.key"\nvault directory "{dir}/vault"\noauth o provider google grant jwt '
+         'user a@b.test client-id c key "{dir}/robot.pem"\n')
+
+
+def test_keys_of_oauth(host):
+    h = host(OAUTH, QUIET)
+    status, lines = h.check()
+    assert status == 1 and lines[:2] == [f"vault key {h.path('etc/vault.key')}: {h.path('etc')} does not exist",
+                                         f"key {h.path('robot.pem')}: No such file or directory"]
+    os.mkdir(h.path("etc"), 0o700)
+    h.put("robot.pem", "key")
+    assert h.check() == (0, ["configuration OK"])
+    assert not os.path.exists(h.path("etc/vault.key")) and not os.path.exists(h.path("vault"))
+    h.put("etc/vault.key", "x" * 31)
+    h.put("robot.pem", "key", 0o644)
+    os.mkdir(h.path("vault"), 0o755)
+    status, lines = h.check()
+    assert status == 1 and lines[:3] == [
+        f"vault key {h.path('etc/vault.key')}: not a key that the server made",
+        f"vault directory {h.path('vault')}: others can look into it; make it mode 0700",
+        f"key {h.path('robot.pem')}: others can read it; make it mode 0600"]

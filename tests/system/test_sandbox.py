@@ -21,7 +21,7 @@ import table
 from ipc import Link
 from victim import Victim, program
 
-ROLES = ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher", "table")
+ROLES = ("session", "queue", "lookup", "delivery", "control", "agent", "vault", "hasher", "table", "fetch")
 RELEASE = os.path.join(postern.TOP, "build", "bin")
 PROGRAMS = ["smtpd", "smtpctl", *map(program, ROLES)]
 
@@ -135,8 +135,10 @@ def forbidden(server, role, name, call):
 
 @pytest.fixture(scope="module")
 def whole_server():
-    """One that has every process there is; nobody listens where its table is."""
-    s = postern.Server(extra="table pg postgres:{dir}/pg.conf\nmatch from any for domain <pg> action \"demo\"\n")
+    """One that has every process there is; nobody listens where its table is, and its tokens come from."""
+    s = postern.Server(extra='table pg postgres:{dir}/pg.conf\nmatch from any for domain <pg> action "demo"\n'
+                       'vault key "{dir}/vault.key"\nvault directory "{dir}/vault"\n'
+                       'oauth own user a@b client-id c auth-url https://127.0.0.1:1/ token-url https://127.0.0.1:1/\n')
     with open(s.path("pg.conf"), "w", encoding="ascii") as f:
         f.write("conninfo hostaddr=127.0.0.1 port=1 user=nobody\nquery_domain SELECT 1 WHERE $1 = 'x'\n")
     yield s.start()
@@ -244,7 +246,8 @@ class TestRelease:
 LINKED = {"sqlite3": {"smtpd-queue", "smtpd-hasher", "smtpd-lookup"}, "unbound": {"smtpd-lookup"},
           "cdb": {"smtpctl"},
           "tls": {"smtpd-delivery", "smtpd-session"},
-          "crypto": {"smtpd-session", "smtpd-vault", "smtpd-hasher", "smtpctl"},
+          "crypto": {"smtpd-session", "smtpd-vault", "smtpd-hasher", "smtpd-delivery", "smtpctl"},
+          "curl": {"smtpd-fetch"}, "jansson": {"smtpd-vault"},
           "crypt": {"smtpd-vault", "smtpd-hasher", "smtpctl"},
           "pq": {"smtpd-table-postgres"},
           "seccomp": {p for p in PROGRAMS if p != "smtpctl"}}

@@ -63,7 +63,7 @@ def test_table(bench):
     assert max(map(len, got[:5])) <= 80
     end = got[0].index("FAILURES") + len("FAILURES")
     assert [line[:end].split()[-1] for line in got[1:4]] == ["12", "3", "1"]
-    quiet = lines(bench.smtpctl("-q", "sh", "l"))
+    quiet = lines(bench.smtpctl("-q", "sh", "lo"))
     assert [line[:50] for line in quiet] == [line[:50] for line in got[:6]]
 
 

@@ -239,7 +239,9 @@ def test_clients_table(bench):
     assert got[3].startswith("\\x1b[2J ")
     assert got[4:] == ["3 clients, 3 connections open"]
     assert max(map(len, got)) <= 80
-    assert lines(bench.smtpctl("-q", "show", "clients")) == got[:4]
+    def without_for(rows):              # it runs on
+        return [re.sub(r" \d+s$", "", row) for row in rows]
+    assert without_for(lines(bench.smtpctl("-q", "show", "clients"))) == without_for(got[:4])
 
 
 def test_clients_json(bench):
@@ -535,7 +537,8 @@ def test_whole_server(server):
     assert run_smtpctl(path, "schedule", first["id"]).returncode == OK
     wait_for(lambda: attempts() == [[2, 2], [0]])
     assert run_smtpctl(path, "resume", second["id"]).returncode == OK
-    wait_for(lambda: attempts() == [[2, 2], [1]])  # it was due all the time
+    assert run_smtpctl(path, "schedule", second["id"]).returncode == OK
+    wait_for(lambda: attempts() == [[2, 2], [1]])  # though its destination is known to be dead
     assert run_smtpctl(path, "schedule", "all").returncode == OK
     wait_for(lambda: attempts() == [[3, 3], [2]])
 

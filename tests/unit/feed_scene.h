@@ -37,12 +37,14 @@ struct scene {
 	struct channel_rules its_rules;
 	struct channel *its; /* the process's end; NULL until it listens */
 	int its_fd;
+	const char *extra;  /* of the configuration, with the vault's paths; NULL: nothing */
 	char journal[4096]; /* what it heard */
 	size_t octets;	    /* of the file at hand */
 	struct buf small;   /* its beginning */
 };
 
-static const char *const kind_words[] = {"cert", "key", "ocsp", "ca", "table"};
+static const char *const kind_words[IPC_DATA__MAX] = {
+    "cert", "key", "ocsp", "ca", "table", "sealkey", "sealed", "oauthkey"};
 
 static inline void note(struct scene *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -118,11 +120,21 @@ on_other(void *ctx, struct channel *ch, const union message *msg, int fd)
 		(void)close(fd);
 }
 
+/* "sealed:0 " */
+static inline void
+on_sealed(void *ctx, struct channel *ch, const union message *msg, int fd)
+{
+	(void)ch;
+	(void)fd;
+	note(ctx, "sealed:%u%s ", msg->sealed.outcome, msg->sealed.text);
+}
+
 static const channel_handler its_handlers[MSG__MAX] = {
     [MSG_file_data] = on_file_data,
     [MSG_conf_text] = on_conf_text,
     [MSG_conf_end] = on_conf_end,
     [MSG_lock] = on_lock,
+    [MSG_sealed] = on_sealed,
     [MSG_file] = on_other,
     [MSG_listen_clear] = on_other,
     [MSG_listen] = on_other,
@@ -141,7 +153,7 @@ on_close(void *ctx, struct channel *ch)
 static inline const char *
 path_of(const struct scene *s, const char *name)
 {
-	static char path[128];
+	static char path[512];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", s->dir, name);
 	return path;
@@ -181,7 +193,7 @@ configure(struct scene *s)
 {
 	struct conf_errors errors;
 	const char *d = s->dir;
-	char text[2048];
+	char text[4096];
 	int n;
 
 	n = snprintf(text, sizeof(text),
@@ -192,6 +204,12 @@ configure(struct scene *s)
 	    "action out relay\nmatch from src <open> for any action out\n",
 	    d, d, d, d, d, d, d, d);
 	assert_true(n > 0 && (size_t)n < sizeof(text));
+	if (s->extra != NULL)
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+		    "vault directory \"%s/v/w\"\n"
+		    "vault key \"%s/vault.key\"\n%s",
+		    d, d, s->extra);
+	assert_true((size_t)n < sizeof(text));
 	conf_free(s->d.conf);
 	s->d.conf = conf_parse_text("test", text, (size_t)n, &errors);
 	if (s->d.conf == NULL)

@@ -135,7 +135,7 @@ scene_ask_srs(void *arg, struct memo_entry *entry)
 }
 
 /* Everybody who waits is answered, the last one first. */
-static void
+static inline void
 scene_answer_all(struct scene *s)
 {
 	while (s->nasked > 0) {

@@ -54,6 +54,7 @@ static const struct test_role test_roles[] = {
     {"vault", RIGHT_CORE, 12},
     {"hasher", RIGHT_BASE | RIGHT_READ_FD | RIGHT_READ_DB, 28},
     {"table", RIGHT_BASE | RIGHT_CONNECT | RIGHT_READ_FD, 36},
+    {"fetch", RIGHT_BASE | RIGHT_CONNECT | RIGHT_READ_FD, 36},
 };
 
 typedef int (*child_job)(void *arg); /* 0, or -1 with errno */

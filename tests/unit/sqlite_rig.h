@@ -6,6 +6,7 @@
  * A database in a directory of its own, its small configuration, and a hasher's
  * tables.  What writes is another process: ours has given SQLite other system calls.
  */
+#include "lib/conf/service.h"
 #include "vault/hasher_sqlite.h"
 
 #include "tests/unit/database_rig.h"
@@ -97,11 +98,19 @@ give_users(struct rig *r)
 	give_query(r, QUERY);
 }
 
+static UNUSED enum ipc_outcome
+find_auth(struct rig *r, const char *key, char value[IPC_SECRET_MAX + 1])
+{
+	const struct msg_find m = {.table = "t", .service = SERVICE_AUTH, .key = key};
+
+	return hasher_sqlite_find(r->h, &m, value);
+}
+
 static UNUSED void
 assert_found(struct rig *r, const char *key, enum ipc_outcome outcome, const char *value)
 {
 	char got[IPC_SECRET_MAX + 1];
-	enum ipc_outcome found = hasher_sqlite_find(r->h, "t", key, got);
+	enum ipc_outcome found = find_auth(r, key, got);
 
 	if (found != outcome)
 		fail_msg("%s: %d, not %d; %s", key, found, outcome, last_line);

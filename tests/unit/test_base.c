@@ -227,6 +227,34 @@ test_str_escape(void **state)
 }
 
 static void
+test_str_hide(void **state)
+{
+	static const struct {
+		const char *text, *secret, *left;
+	} cases[] = {
+	    {"no such thing", "password", "no such thing"},
+	    {"xpasswordx", "password", "x********x"},
+	    {"password", "password", "********"},
+	    {"passwor", "password", "passwor"}, /* may be any word */
+	    {"passpass, pas", "pass", "********, pas"},
+	    {"3456789a and a1234567", "0123456789ab", "******** and a1234567"},
+	    {"0123456789abc", "0123456789ab", "************c"},
+	    {"aaaaaaaaaaa", "aaaaaaaaa", "***********"},
+	    {"", "password", ""},
+	    {"left", "", "left"},
+	};
+	char text[32];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(cases); i++) {
+		assert_int_equal(str_copy(text, sizeof(text), cases[i].text), 0);
+		str_hide(text, cases[i].secret, strlen(cases[i].secret));
+		assert_string_equal(text, cases[i].left);
+	}
+}
+
+static void
 test_str_id(void **state)
 {
 	static const char *const wrong[] = {"", "0", "000000000", "00000000000000001", "000000000g",
@@ -450,6 +478,7 @@ main(void)
 	    cmocka_unit_test(test_str_case),
 	    cmocka_unit_test(test_str_quote),
 	    cmocka_unit_test(test_str_escape),
+	    cmocka_unit_test(test_str_hide),
 	    cmocka_unit_test(test_str_id),
 	    cmocka_unit_test(test_str_nearest),
 	    cmocka_unit_test(test_map),

@@ -352,6 +352,50 @@ test_late(void **state)
 	now_s = NOW;
 }
 
+/* -- success, and the sender wants to hear of it (RFC 3461 5.2) -- */
+
+/* Failures are told by themselves; nothing is told twice, and the message goes with the last. */
+static void
+test_success(void **state)
+{
+	static const struct conf conf = {.values = {.queue_ttl_s = 1000}};
+	static const struct spool_answer failed = {"5.1.1", "no such user", "mx.example.net"};
+	static const struct spool_answer relayed = {"2.0.0", "250 2.0.0 taken", "mx.example.net"};
+	static const struct spool_answer stored = {"2.1.5", "", ""};
+	struct program p = {.conf = &conf};
+	struct found f;
+	uint64_t id;
+
+	(void)state;
+	fixture_wipe();
+	now_s = NOW;
+	p.spool = open_reserving(0);
+	put_late(p.spool, IPC_NOTIFY_SUCCESS | IPC_NOTIFY_FAILURE, &id);
+	spool_failed(p.spool, SPOOL_KEY(id, 0), NOW, &failed, NULL, NULL);
+	spool_succeeded(p.spool, SPOOL_KEY(id, 1), SPOOL_DELIVERED, NOW, &stored, NULL, NULL);
+	spool_succeeded(p.spool, SPOOL_KEY(id, 2), SPOOL_RELAYED, NOW, &relayed, NULL, NULL);
+	spool_commit(p.spool, NOW);
+	p.reports_due = true;
+	run(&p, 1);
+	find_report(p.spool, &f, 1);
+	has(&f, "Subject: Your message could not be delivered", true);
+	has(&f, "Final-Recipient: rfc822; a@example.net", true);
+	has(&f, "c@example.net", false);
+	buf_free(&f.text);
+	run(&p, 2);
+	find_report(p.spool, &f, 2);
+	has(&f, "Subject: Your message was delivered", true);
+	has(&f, "Action: delivered\r\nStatus: 2.1.5", true);
+	has(&f, "Action: relayed\r\nStatus: 2.0.0\r\nRemote-MTA: dns; mx.example.net", true);
+	has(&f, "a@example.net", false);
+	buf_free(&f.text);
+	assert_int_equal(snap_list(p.spool)->nmessages, 2); /* the reports */
+	run_at(&p, NOW + 99999);
+	assert_int_equal(p.reports, 2);
+	spool_close(p.spool);
+	now_s = NOW;
+}
+
 static void
 on_id(void *arg, uint64_t id)
 {
@@ -390,6 +434,7 @@ main(void)
 	    cmocka_unit_test(test_put_off),
 	    cmocka_unit_test(test_late),
 	    cmocka_unit_test(test_late_unwanted),
+	    cmocka_unit_test(test_success),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

@@ -308,6 +308,8 @@ static const struct {
     {"pki a dhe none", "1:5: pki 'a' has no cert"},
     {"pki a crt /x", "1:7: unknown pki parameter 'crt', did you mean 'cert'?"},
     {"pki a key x", "1:11: 'x' is not an absolute path"},
+    {"match from src { 192.0.2.1, < } reject", "1:29: expected a value or '}', found '<'"},
+    {"match from src { 192.0.2.1 = = } reject", "1:30: expected a value, found '='"},
     /* listeners */
     {"listen", "1:7: expected 'on' at the end of the file"},
     {"listen on tls", "1:11: expected an address or interface, found the keyword 'tls' (quote it "
@@ -338,9 +340,12 @@ static const struct {
     {"action a relay host \"http://x\"",
 	"1:21: 'http://x' is not a host such as smtp://mx.example.org:25"},
     {"action a relay host a:b", "1:21: 'a:b' is not a host such as smtp://mx.example.org:25"},
-    {"action a relay host l@a", "1:8: a label in 'host' needs 'auth'"},
-    {"action a relay host smtps://a", "1:8: 'action host smtps' is not supported by this release: "
-				      "connections to other servers are opportunistic at best"},
+    {"action a relay host l@a",
+	"1:8: a label in 'host' needs 'auth', or an 'oauth': there is no 'l'"},
+    {"action a relay host lmtp://a",
+	"1:21: 'lmtp://a' is not a host such as smtp://mx.example.org:25"},
+    {"action a relay pki a", "1:16: 'action pki' is not supported by this release: other servers "
+			     "are shown no certificate"},
     {"action a maildir \"~/%{rcpt.usr}\"", "1:21: unknown format specifier '%{rcpt.usr}'"},
     /* rules */
     {"match", "1:6: expected 'action' or 'reject' at the end of the file"},
@@ -626,12 +631,13 @@ static const struct {
     {CONF_FOR_LOOKUP, {"match", "alias <\"aliases\">", "demo@example.org", "resolver"},
 	{"$6$", "queue", "control", "pki", "k.pem"}},
     {CONF_FOR_DELIVERY, {"mta ", "smtp://[::1]", "~/x y", "trust ca"},
-	{"listen", "match", "$6$", "aliases", "queue", "control", "pki"}},
+	{"listen", "match", "$6$", "aliases", "queue ttl", "control", "pki"}},
     {CONF_FOR_CONTROL, {"control socket"}, {"listen", "match", "table", "queue", "pki", "action"}},
     {CONF_FOR_VAULT, {"$6$", "k.pem", "tls-require pki", "auth <\"creds\">"},
 	{"tag", "match", "virt", "queue", "action", "control", "hostname"}},
     {CONF_FOR_HASHER, {""}, {"listen", "match", "table", "queue", "action", "control", "pki"}},
     {CONF_FOR_TABLE, {""}, {"listen", "match", "table", "queue", "action", "control", "pki"}},
+    {CONF_FOR_FETCH, {""}, {"listen", "match", "table", "queue", "action", "control", "pki"}},
 };
 
 static void

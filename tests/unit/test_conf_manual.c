@@ -14,6 +14,7 @@
 
 #include "lib/conf/conf.h"
 #include "lib/conf/keyword.h"
+#include "lib/conf/limit_words.h"
 #include "lib/conf/match.h"
 #include "lib/conf/option.h"
 #include "lib/conf/settings.h"
@@ -158,15 +159,39 @@ test_actions(void **state)
 				fail_msg("neither supported nor listed: %s", word);
 			continue;
 		}
-		/* These come after one that is not supported. */
-		if (strcmp(word, "rcpt-to") == 0 || strcmp(word, "no-verify") == 0 ||
-		    strcmp(word, "mx") == 0)
-			continue;
 		if (!section_has(section, end, ".It Cm ", word))
 			fail_msg("no entry: %s", word);
 		if (!section_has(section, end, ".D1 action", word))
 			fail_msg("no example: %s", word);
 	}
+	free(text);
+}
+
+/* Each option of an "oauth", and each word of "mta limit"; of the latter several share an entry. */
+static void
+test_relays(void **state)
+{
+	char *text = manual_read(), word[64];
+	const char *oauth = strstr(text, "\n.Ss OAuth\n"), *limits, *end;
+	size_t i;
+
+	(void)state;
+	assert_non_null(oauth);
+	limits = strstr(oauth, "\n.Ss Limits\n");
+	assert_non_null(limits);
+	end = strstr(limits, "\n.Ss Rules\n");
+	assert_non_null(end);
+	for (i = 0; i < oauth_options.nrows; i++) {
+		(void)snprintf(word, sizeof(word), "%s", oauth_options.rows[i].word);
+		if (!section_has(oauth, limits, ".It Cm ", word))
+			fail_msg("no entry: %s", word);
+		if (!section_has(oauth, limits, ".D1 oauth ", word))
+			fail_msg("no example: %s", word);
+	}
+	for (i = 0; i < limit_nwords; i++)
+		if (!section_has(limits, end, ".It Cm ", limit_words[i].word))
+			fail_msg("no entry: %s", limit_words[i].word);
+	assert_true(section_has(limits, end, "mta limit for mx", "max-rate-per-mx"));
 	free(text);
 }
 
@@ -252,7 +277,7 @@ test_examples(void **state)
 {
 	static const char *const statements =
 	    " action auth bounce ca control filter hostname "
-	    "listen lookup match mta pki queue resolver smtp srs table trust ";
+	    "listen lookup match mta oauth pki queue resolver smtp srs table trust vault ";
 	char *text = manual_read(), *line, *save = NULL, word[32];
 	bool displayed = false;
 	struct buf example;
@@ -298,6 +323,7 @@ main(void)
 	    cmocka_unit_test(test_settings),
 	    cmocka_unit_test(test_options),
 	    cmocka_unit_test(test_actions),
+	    cmocka_unit_test(test_relays),
 	    cmocka_unit_test(test_conditions),
 	    cmocka_unit_test(test_examples),
 	};

@@ -46,10 +46,10 @@ static const struct {
 	const char *what;
 	unsigned int roles; /* that find it in their part, and no other does */
 } known[] = {
-    {"SECRET-1", P | V},
-    {"SECRET-2", P | V},
-    {"SECRET-3", P | V},
-    {"SECRET-4", P | V},
+    {"SECRET-1", V}, /* the parent's part is for people */
+    {"SECRET-2", V},
+    {"sha256:SECRET-3", P | V}, /* a hash */
+    {"SECRET-4", V},
     {"SECRET-5", P | V},
     {"/key-1", P | V},
     {"/key-2", P | V},

@@ -151,6 +151,39 @@ test_delayed(void **state)
 	test_free(text);
 }
 
+/* What we found out about a server is not what it said (RFC 3464 2.3.6). */
+static void
+test_own_words(void **state)
+{
+	static const struct {
+		const char *diagnostic, *remote_mta, *human, *code;
+	} rows[] = {
+	    {"550 no", "mx.example.com", "The other server said: 550 no\r\n", ": smtp; 550 no\r\n"},
+	    {"550", "mx.example.com", "The other server said: 550\r\n", ": smtp; 550\r\n"},
+	    {"it takes no 8-bit text", "mx.example.com", "Reason: it takes no",
+		": x-postern; it takes"},
+	    {"8 bits", "mx.example.com", "Reason: 8 bits\r\n", ": x-postern; 8 bits\r\n"},
+	    {"5500 no", "mx.example.com", "Reason: 5500 no\r\n", ": x-postern; 5500 no\r\n"},
+	    {"550 no", NULL, "Reason: 550 no\r\n", ": x-postern; 550 no\r\n"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(rows); i++) {
+		struct dsn_recipient r = gone;
+		struct dsn d = failed;
+		char *text;
+
+		r.diagnostic = rows[i].diagnostic;
+		r.remote_mta = rows[i].remote_mta;
+		d.recipients = &r;
+		text = report(&d);
+		assert_non_null(strstr(text, rows[i].human));
+		assert_non_null(strstr(text, rows[i].code));
+		test_free(text);
+	}
+}
+
 static void
 test_status(void **state)
 {
@@ -325,6 +358,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_failed),
 	    cmocka_unit_test(test_delayed),
+	    cmocka_unit_test(test_own_words),
 	    cmocka_unit_test(test_status),
 	    cmocka_unit_test(test_injection),
 	    cmocka_unit_test(test_utf8),

@@ -16,6 +16,7 @@ test_to_each_its_files(void **state)
 			 "table:secret=secret conf1 lock "},
 	    {ROLE_SESSION, "cert:a=a.crt ocsp:a=a.ocsp cert:b=b.crt ca:clients=ca.crt conf1 lock "},
 	    {ROLE_QUEUE, "conf1 lock "},
+	    {ROLE_FETCH, "conf1 lock "},
 	    {ROLE_DELIVERY, "conf1 lock "},
 	    {ROLE_CONTROL, "conf1 lock "},
 	};

@@ -102,7 +102,7 @@ test_forgotten(void **state)
 	assert_found(r, "demo", IPC_OK, "$y$hash");
 	table.kind = CONF_TABLE_FILE;
 	hasher_sqlite_configure(r->h, &conf);
-	assert_int_equal(hasher_sqlite_find(r->h, "t", "demo", value), IPC_RETRY);
+	assert_int_equal(find_auth(r, "demo", value), IPC_RETRY);
 	assert_int_equal(count_descriptors(), r->descriptors);
 }
 
@@ -160,18 +160,17 @@ ask_everything(struct rig *r, int db, int conf, int go_on)
 {
 	char value[IPC_SECRET_MAX + 1];
 
-	if (hasher_sqlite_find(r->h, "t", "demo", value) != IPC_RETRY)
+	if (find_auth(r, "demo", value) != IPC_RETRY)
 		return 3; /* somebody writes */
 	(void)close(go_on);
-	if (hasher_sqlite_find(r->h, "t", "demo", value) != IPC_OK || strcmp(value, "new") != 0)
+	if (find_auth(r, "demo", value) != IPC_OK || strcmp(value, "new") != 0)
 		return 4;
-	if (hasher_sqlite_find(r->h, "t", "nobody", value) != IPC_GONE ||
-	    hasher_sqlite_scram(r->h, "t") != IPC_GONE)
+	if (find_auth(r, "nobody", value) != IPC_GONE || hasher_sqlite_scram(r->h, "t") != IPC_GONE)
 		return 5;
 	/* A reload hands over new ones; this query sorts. */
 	hasher_sqlite_file(r->h, "t", db);
 	hasher_sqlite_file(r->h, "t#conf", conf);
-	if (hasher_sqlite_find(r->h, "t", "a", value) != IPC_OK || strcmp(value, "new") != 0)
+	if (find_auth(r, "a", value) != IPC_OK || strcmp(value, "new") != 0)
 		return 6;
 	hasher_sqlite_free(r->h);
 	return 0;

@@ -459,13 +459,16 @@ static const struct {
     {ROLE_PARENT, ROLE_VAULT},
     {ROLE_PARENT, ROLE_HASHER},
     {ROLE_PARENT, ROLE_TABLE},
+    {ROLE_PARENT, ROLE_FETCH},
     {ROLE_SESSION, ROLE_QUEUE},
     {ROLE_SESSION, ROLE_LOOKUP},
     {ROLE_SESSION, ROLE_VAULT},
     {ROLE_VAULT, ROLE_HASHER},
     {ROLE_VAULT, ROLE_LOOKUP},	 /* senders of forwarded mail */
-    {ROLE_VAULT, ROLE_DELIVERY}, /* the same */
+    {ROLE_VAULT, ROLE_DELIVERY}, /* the same, and logins at the servers of relays */
     {ROLE_VAULT, ROLE_TABLE},	 /* passwords in a database server */
+    {ROLE_VAULT, ROLE_FETCH},	 /* tokens of OAuth */
+    {ROLE_FETCH, ROLE_LOOKUP},	 /* where their servers are */
     {ROLE_LOOKUP, ROLE_TABLE},
     {ROLE_QUEUE, ROLE_LOOKUP},
     {ROLE_QUEUE, ROLE_DELIVERY},
@@ -526,7 +529,8 @@ test_only_the_parent(void **state)
 	    MSG_file, MSG_lock, MSG_link, MSG_drain, MSG_listen, MSG_listen_clear, MSG_mailbox,
 	    MSG_agent_started, MSG_agent_refused, MSG_user_answer, MSG_file_data, MSG_sign_link,
 	    MSG_shadow_answer, MSG_helper_link, MSG_helper_refused, MSG_forward_file,
-	    MSG_forward_none, MSG_include, MSG_userinfo_get};
+	    MSG_forward_none, MSG_include, MSG_userinfo_get, MSG_sealed, MSG_lmtp_socket,
+	    MSG_lmtp_refused};
 	enum role from, to;
 	size_t i, n;
 
@@ -546,8 +550,10 @@ static const struct {
     {ROLE_LOOKUP, ROLE_PARENT, MSG_forward_get},
     {ROLE_DELIVERY, ROLE_PARENT, MSG_agent_start},
     {ROLE_DELIVERY, ROLE_PARENT, MSG_agent_end},
+    {ROLE_DELIVERY, ROLE_PARENT, MSG_lmtp_connect},
     {ROLE_VAULT, ROLE_PARENT, MSG_shadow},
     {ROLE_VAULT, ROLE_PARENT, MSG_helper_get},
+    {ROLE_VAULT, ROLE_PARENT, MSG_seal},
     {ROLE_CONTROL, ROLE_PARENT, MSG_pause},
     {ROLE_CONTROL, ROLE_PARENT, MSG_procs},
     {ROLE_CONTROL, ROLE_PARENT, MSG_stats},
@@ -558,8 +564,17 @@ static const struct {
     {ROLE_SESSION, ROLE_VAULT, MSG_auth_cancel},
     {ROLE_LOOKUP, ROLE_VAULT, MSG_srs},
     {ROLE_DELIVERY, ROLE_VAULT, MSG_srs},
+    {ROLE_DELIVERY, ROLE_VAULT, MSG_relay_auth},
+    {ROLE_DELIVERY, ROLE_VAULT, MSG_relay_auth_challenge},
+    {ROLE_DELIVERY, ROLE_VAULT, MSG_relay_auth_result},
     {ROLE_HASHER, ROLE_VAULT, MSG_hash_verdict},
     {ROLE_HASHER, ROLE_VAULT, MSG_found},
+    {ROLE_HASHER, ROLE_VAULT, MSG_derived},
+    {ROLE_FETCH, ROLE_VAULT, MSG_fetched},
+    {ROLE_FETCH, ROLE_LOOKUP, MSG_route},
+    {ROLE_LOOKUP, ROLE_FETCH, MSG_route_host},
+    {ROLE_LOOKUP, ROLE_FETCH, MSG_route_tlsa},
+    {ROLE_LOOKUP, ROLE_FETCH, MSG_route_end},
     {ROLE_TABLE, ROLE_VAULT, MSG_table_row},
     {ROLE_TABLE, ROLE_VAULT, MSG_table_end},
     {ROLE_TABLE, ROLE_LOOKUP, MSG_table_row},
@@ -568,6 +583,12 @@ static const struct {
     {ROLE_VAULT, ROLE_TABLE, MSG_table_ask},
     {ROLE_VAULT, ROLE_LOOKUP, MSG_srs_answer},
     {ROLE_VAULT, ROLE_DELIVERY, MSG_srs_answer},
+    {ROLE_VAULT, ROLE_DELIVERY, MSG_relay_auth_step},
+    {ROLE_VAULT, ROLE_DELIVERY, MSG_relay_auth_end},
+    {ROLE_VAULT, ROLE_HASHER, MSG_hash},
+    {ROLE_VAULT, ROLE_HASHER, MSG_derive},
+    {ROLE_VAULT, ROLE_HASHER, MSG_find},
+    {ROLE_VAULT, ROLE_FETCH, MSG_fetch},
 };
 
 /* Life: what every process tells the parent, whoever it is. */

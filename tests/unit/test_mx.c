@@ -76,7 +76,7 @@ hosts_text(const struct mx_list *list, char *dst, size_t size)
 static void
 test_choices(void **state)
 {
-	const struct mx_question q = {"domain.example", "mx.example.org", 1};
+	const struct mx_question q = {"domain.example", "mx.example.org", "", 1};
 	struct dns_records records;
 	struct mx_list list;
 	char got[1024];
@@ -100,7 +100,7 @@ test_choices(void **state)
 static void
 test_own_domain_without_mx_loops(void **state)
 {
-	const struct mx_question q = {"mx.example.org", "mx.example.org", 1};
+	const struct mx_question q = {"mx.example.org", "mx.example.org", "", 1};
 	struct mx_list list;
 
 	(void)state;
@@ -123,7 +123,7 @@ test_equals_are_shuffled_and_many_are_cut(void **state)
 		add_record(&records, i < 4 ? 1 : 2, name);
 	}
 	for (seed = 0; seed < 1000; seed++) {
-		struct mx_question q = {"domain.example", "mx.example.org", seed * 2654435761U};
+		struct mx_question q = {"domain.example", "mx.example.org", "", seed * 2654435761U};
 
 		assert_int_equal(mx_choose(&q, DNS_FOUND, &records, &list), MX_HOSTS);
 		assert_int_equal(list.n, MX_HOSTS_MAX);

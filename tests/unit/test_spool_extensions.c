@@ -445,7 +445,7 @@ test_version_1_is_kept(void **state)
 	assert_int_equal(stats.recipients, 4);
 	assert_int_equal(stats.quarantined, 0);
 	spool_close(s);
-	assert_int_equal(db_ask("PRAGMA user_version"), 2);
+	assert_int_equal(db_ask("PRAGMA user_version"), 3);
 	assert_int_equal(db_ask("SELECT count(*) FROM pragma_integrity_check"
 				" WHERE integrity_check = 'ok'"),
 	    1);

@@ -52,7 +52,7 @@ check_cut(const struct text *in, const struct text *want, size_t one, size_t two
 {
 	const uint8_t *data = (const uint8_t *)in->data;
 	uint8_t out[256];
-	struct stuff s = {STUFF_START};
+	struct stuff s = {.at = STUFF_START};
 	size_t n;
 
 	n = stuff_feed(&s, data, one, out);
@@ -74,6 +74,34 @@ test_stuff(void **state)
 		for (one = 0; one <= cases[i].in.len; one++)
 			for (two = one; two <= cases[i].in.len; two++)
 				check_cut(&cases[i].in, &cases[i].out, one, two);
+}
+
+/* For a chunk: lines all the same, and the dots as they are. */
+static void
+test_kept_dots(void **state)
+{
+	static const struct {
+		struct text in, out;
+	} kept[] = {
+	    {TEXT(""), TEXT("")},
+	    {TEXT("a\r\n"), TEXT("a\r\n")},
+	    {TEXT("a"), TEXT("a\r\n")},
+	    {TEXT("."), TEXT(".\r\n")},
+	    {TEXT("a\r\n.\r\n..b\r\n"), TEXT("a\r\n.\r\n..b\r\n")},
+	    {TEXT("a\n.\rb\r"), TEXT("a\r\n.\r\nb\r\n")},
+	};
+	uint8_t out[64];
+	struct stuff s;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < NITEMS(kept); i++) {
+		s = (struct stuff){.keeps_dots = true};
+		n = stuff_feed(&s, (const uint8_t *)kept[i].in.data, kept[i].in.len, out);
+		n += stuff_end(&s, out + n);
+		assert_int_equal(n, kept[i].out.len);
+		assert_memory_equal(out, kept[i].out.data, n);
+	}
 }
 
 static void
@@ -117,6 +145,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_stuff),
+	    cmocka_unit_test(test_kept_dots),
 	    cmocka_unit_test(test_relay_url),
 	};
 

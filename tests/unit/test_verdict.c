@@ -72,6 +72,12 @@ test_replies(void **state)
 	    {STAGE_RCPT, "552 many", IPC_RETRY, "4.5.3", "552 many"},
 	    {STAGE_RCPT, "552 5.2.2 full", IPC_FAIL, "5.2.2", "552 5.2.2 full"},
 	    {STAGE_RCPT, "450 grey", IPC_RETRY, "4.2.0", "450 grey"},
+	    /* a credential is put right while the mail waits */
+	    {STAGE_AUTH, "535 no", IPC_RETRY, "4.7.8", "535 no"},
+	    {STAGE_AUTH, "535 5.7.8 no", IPC_RETRY, "4.7.8", "535 5.7.8 no"},
+	    {STAGE_AUTH, "534 5.7.9 weak", IPC_RETRY, "4.7.9", "534 5.7.9 weak"},
+	    {STAGE_AUTH, "500 what", IPC_RETRY, "4.0.0", "500 what"},
+	    {STAGE_AUTH, "454 4.7.0 later", IPC_RETRY, "4.7.0", "454 4.7.0 later"},
 	    {STAGE_CONNECT, "421 busy", IPC_RETRY, "4.3.2", "421 busy"},
 	    {STAGE_CONNECT, "554 no mail here", IPC_FAIL, "5.0.0", "554 no mail here"},
 	    /* a code of another class is not taken */
@@ -112,8 +118,34 @@ test_every_code(void **state)
 			check_whole(&v);
 			assert_int_equal(v.outcome == IPC_OK, code < 300);
 			if (v.outcome == IPC_FAIL)
-				assert_true(code >= 500);
+				assert_true(code >= 500 && stage != STAGE_AUTH);
 		}
+}
+
+/* What another server wishes, and only of mail that is to be tried again; nothing is left of before. */
+static void
+test_again(void **state)
+{
+	struct reply r;
+	struct verdict v;
+
+	(void)state;
+	memset(&v, 0xff, sizeof(v));
+	make_reply(&r, "451 4.7.1 Greylisted, try again in 300 seconds");
+	verdict_of_reply(&v, STAGE_RCPT, &r);
+	assert_int_equal(v.again_s, 300);
+	assert_false(v.untried || v.relayed);
+	make_reply(&r, "550 5.7.1 try again in 300 seconds");
+	verdict_of_reply(&v, STAGE_RCPT, &r);
+	assert_int_equal(v.again_s, 0);
+	memset(&v, 0xff, sizeof(v));
+	verdict_of(&v, CAUSE_UNREACHABLE, "try again in 300 seconds");
+	assert_int_equal(v.again_s, 0);
+	assert_false(v.untried || v.relayed);
+	memset(&v, 0xff, sizeof(v));
+	verdict_set(&v, IPC_RETRY, "4.2.0", "try again in 300 seconds");
+	assert_int_equal(v.again_s, 0);
+	assert_false(v.untried || v.relayed);
 }
 
 static void
@@ -150,6 +182,7 @@ main(void)
 	    cmocka_unit_test(test_every_cause),
 	    cmocka_unit_test(test_replies),
 	    cmocka_unit_test(test_every_code),
+	    cmocka_unit_test(test_again),
 	    cmocka_unit_test(test_set),
 	};
 
