@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Lanes: which mail waits for which servers, how many connections are worth their
- * while, and what is known to be dead.
+ * Lanes: which mail waits for which servers, and when connections are sent out for it.
+ * How a lane is, and how many it is worth, is in lane_health.c.
  *
  * Invariants: a lane that knows of no living server has one carrier under way at most;
  * what waits is judged by what that one finds.  All connections together are at most

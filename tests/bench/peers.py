@@ -139,7 +139,7 @@ class Postfix(Peer):
               "trace", "private", "public", "maildrop", "pid")
     ACCOUNT = 64291        # user and group, in the namespace only
     DROP_GROUP = 64292
-    MAIN = """
+    BASE = """
 compatibility_level = 3.6
 queue_directory = {dir}/spool
 data_directory = {dir}/data
@@ -151,15 +151,17 @@ setgid_group = postdrop
 default_privs = nobody
 import_environment = MAIL_CONFIG LD_LIBRARY_PATH
 myhostname = mx.test
-mydestination = example.org
 mynetworks = 127.0.0.0/8
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 local_recipient_maps =
 alias_maps =
 alias_database =
-smtpd_data_restrictions = check_client_access static:HOLD
 default_process_limit = {processes}
+"""
+    MAIN = BASE + """
+mydestination = example.org
+smtpd_data_restrictions = check_client_access static:HOLD
 # Held mail never reaches the queue manager, whose lag this would wait for.
 in_flow_delay = 0
 """

@@ -62,28 +62,12 @@ class Sink(peers.Sink):
 
 class Relay(peers.Postfix):
     """Hands everything on to one host, as many messages a connection as it likes."""
-    MAIN = """
-compatibility_level = 3.6
-queue_directory = {dir}/spool
-data_directory = {dir}/data
-command_directory = {root}/usr/sbin
-daemon_directory = {daemons}
-shlib_directory = no
-mail_owner = postfix
-setgid_group = postdrop
-default_privs = nobody
-import_environment = MAIL_CONFIG LD_LIBRARY_PATH
-myhostname = mx.test
+    MAIN = peers.Postfix.BASE + """
 mydestination =
-mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-local_recipient_maps =
-alias_maps =
-alias_database =
-default_process_limit = {processes}
 smtp_tls_security_level = none
 relayhost = [127.0.0.1]:SINK
+# It takes mail as fast as it can, however far behind its deliveries are.
+in_flow_delay = 0
 """
     MASTER = peers.Postfix.MASTER + """
 smtp unix - - n - - smtp
