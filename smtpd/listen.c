@@ -10,6 +10,7 @@
 #include "smtpd/smtpd.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -123,6 +124,21 @@ add_open(struct smtpd *d, int fd, const char *host, uint32_t index)
 	return l;
 }
 
+/*
+ * Who does not read what it is sent keeps it in the kernel, also after we have hung up.
+ * Accepted sockets inherit the bound on that (tcp(7)), which is that on silence.
+ */
+static void
+bound_unread(const struct smtpd *d, const struct listening *l)
+{
+	int64_t ms = d->conf->values.smtp_timeout_s * 1000;
+	unsigned int unread_ms = ms > INT_MAX ? INT_MAX : (unsigned int)ms;
+
+	if (setsockopt(l->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unread_ms, sizeof(unread_ms)) == -1)
+		log_warn("event=no-bound-on-unread address=%s error=\"%s\"", l->host,
+		    strerror(errno));
+}
+
 static int
 want_port(struct smtpd *d, const struct addr *a, uint32_t index)
 {
@@ -141,6 +157,7 @@ want_port(struct smtpd *d, const struct addr *a, uint32_t index)
 		l->port = addr_port(a);
 		log_listening(l);
 	}
+	bound_unread(d, l);
 	l->index = index;
 	l->wanted = true;
 	return 0;

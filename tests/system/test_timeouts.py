@@ -127,7 +127,7 @@ def test_a_balancer_that_says_nothing(s):
 
 
 def test_who_does_not_read(s):
-    """A window of zero: nothing can be said any more, and nothing is kept."""
+    """A window of zero: nothing can be said any more, and nothing is kept, by the kernel neither."""
     c = Client(s.port)
     c.say(EHLO)
     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
