@@ -135,8 +135,8 @@ bound_unread(const struct smtpd *d, const struct listening *l)
 	unsigned int unread_ms = ms > INT_MAX ? INT_MAX : (unsigned int)ms;
 
 	if (setsockopt(l->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unread_ms, sizeof(unread_ms)) == -1)
-		log_warn("event=no-bound-on-unread address=%s error=\"%s\"", l->host,
-		    strerror(errno));
+		log_warn(
+		    "event=no-bound-on-unread address=%s error=\"%s\"", l->host, strerror(errno));
 }
 
 static int
